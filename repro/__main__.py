@@ -1,0 +1,194 @@
+"""Every step by hand: `python -m repro STEP --help`.
+
+The steps read the same configuration files as the workflow and write the same files.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from repro import config
+from repro.errors import UserError
+
+# torch takes seconds to import, so each step imports what it needs when it runs.
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one step; returns the exit code: 0, or 2 after one clear sentence about what the user can mend."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except UserError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m repro", description=__doc__)
+    steps = parser.add_subparsers(title="steps", metavar="STEP", required=True)
+
+    configured = argparse.ArgumentParser(add_help=False)
+    configured.add_argument(
+        "--config",
+        nargs="+",
+        default=["config/quick.yaml"],
+        metavar="OVERLAY",
+        help="configuration files, or YAML mappings like '{network: {depth: 20}}', laid over each other "
+        "(default: config/quick.yaml)",
+    )
+    configured.add_argument("--threads", type=_positive, default=os.cpu_count(), help="CPU threads (default: all)")
+
+    tables = argparse.ArgumentParser(add_help=False)
+    tables.add_argument("--tables", type=Path, default=Path("results/published"), help="folder with the tables")
+
+    step = steps.add_parser("data", parents=[configured], help="download or read, verify and decode the images")
+    step.set_defaults(run=_data)
+
+    step = steps.add_parser("train", parents=[configured], help="train one condition with all its seeds, or resume it")
+    step.add_argument("condition", help="like batch-0.1: normalisation and learning rate, as in the configuration")
+    step.set_defaults(run=_train)
+
+    step = steps.add_parser("measure", parents=[configured], help="measure one experiment's table")
+    step.add_argument("experiment", help="name or item, like activation_growth or fig5")
+    step.set_defaults(run=_measure)
+
+    step = steps.add_parser("plot", parents=[tables], help="draw one experiment's figure and summary from its table")
+    step.add_argument("experiment", help="name or item, like activation_growth or fig5")
+    step.add_argument("--figures", type=Path, required=True, help="folder to write to")
+    step.set_defaults(run=_plot)
+
+    step = steps.add_parser("figures", parents=[tables], help="draw every figure whose table is in a folder")
+    step.add_argument("--figures", type=Path, default=Path("paper_figures/published"), help="folder to write to")
+    step.set_defaults(run=_figures)
+
+    step = steps.add_parser("claims", parents=[tables], help="decide the paper's claims from a folder of tables")
+    step.add_argument("--output", type=Path, required=True, help="Markdown file to write")
+    step.set_defaults(run=_claims)
+
+    step = steps.add_parser("schema", help="write the JSON schema and the reference page of the configuration")
+    step.set_defaults(run=_schema)
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
+    return int(text)
+
+
+def _prepare(options: argparse.Namespace) -> config.Configuration:
+    import torch
+
+    torch.set_num_threads(options.threads)
+    return config.load(options.config)
+
+
+def _data(options: argparse.Namespace) -> None:
+    from repro import datasets, tables
+
+    configuration = _prepare(options)
+    data = datasets.load(configuration.data)
+    summary = {
+        "name": data.name,
+        "checksum": data.checksum,
+        "train_images": len(data.train_images),
+        "test_images": len(data.test_images),
+        "classes": list(data.class_names),
+    }
+    path = tables.results_folder(configuration) / "data.json"
+    tables.write_atomically(path, (json.dumps(summary, indent=2) + "\n").encode())
+    print(f"{data.name}: {len(data.train_images)} training and {len(data.test_images)} test images -> {path}")
+
+
+def _train(options: argparse.Namespace) -> None:
+    from repro.training import conditions
+
+    print(conditions.train(_prepare(options), options.condition))
+
+
+def _measure(options: argparse.Namespace) -> None:
+    from repro import devices, experiments, tables
+
+    configuration = _prepare(options)
+    entry = config.experiment_entry(options.experiment)
+    module = experiments.experiment(entry["name"])
+    start = time.monotonic()
+    table = module.measure(configuration)
+    settings = config.slice_for_experiment(configuration, entry["name"])
+    data = None
+    if entry["needs"] != "nothing":
+        from repro import datasets
+
+        images = datasets.load(configuration.data)
+        data = {"name": images.name, "checksum": images.checksum}
+    device = devices.describe(devices.prepare(configuration.device))
+    provenance = tables.provenance(settings, data, device, time.monotonic() - start)
+    path = tables.results_folder(configuration) / f"{entry['name']}.{entry['table']}"
+    tables.write(path, table, module.COLUMNS, provenance)
+    print(path)
+
+
+def _plot(options: argparse.Namespace) -> None:
+    from repro import experiments, style, tables
+
+    entry = config.experiment_entry(options.experiment)
+    module = experiments.experiment(entry["name"])
+    table, provenance = tables.read(options.tables / f"{entry['name']}.{entry['table']}")
+    source = style.source_line(entry["name"], provenance)
+    style.save(module.plot(table), options.figures, entry["item"], source)
+    summary = tables.markdown(module.summarise(table))
+    title = f"# {entry['item']}: {entry['name'].replace('_', ' ')}"
+    text = f"{title}\n\n{source}\n\n{summary}\n"
+    tables.write_atomically(options.figures / f"{entry['item']}.md", text.encode())
+    print(options.figures / f"{entry['item']}.pdf")
+
+
+def _present(folder: Path) -> list[str]:
+    """Names of the experiments whose tables are in a folder."""
+    names = [
+        name
+        for name in config.experiment_names()
+        if (folder / f"{name}.{config.experiment_entry(name)['table']}").exists()
+    ]
+    if not names:
+        raise UserError(f"{folder} holds no experiment's table; measure one or name another folder with --tables.")
+    return names
+
+
+def _figures(options: argparse.Namespace) -> None:
+    for name in _present(options.tables):
+        _plot(argparse.Namespace(experiment=name, tables=options.tables, figures=options.figures))
+
+
+def _claims(options: argparse.Namespace) -> None:
+    import pandas as pd
+
+    from repro import claims, experiments, tables
+
+    verdicts = []
+    for name in _present(options.tables):
+        entry = config.experiment_entry(name)
+        module = experiments.experiment(name)
+        table, _ = tables.read(options.tables / f"{name}.{entry['table']}")
+        verdicts.append(claims.judge(entry["item"], module.CLAIMS, table))
+    text = "# The paper's claims, decided by the tables measured here\n\n" + tables.markdown(pd.concat(verdicts)) + "\n"
+    tables.write_atomically(options.output, text.encode())
+    print(options.output)
+
+
+def _schema(_: argparse.Namespace) -> None:
+    from repro import tables
+
+    schema = json.dumps(config.Configuration.model_json_schema(), indent=2) + "\n"
+    tables.write_atomically(Path("workflow/schemas/configuration.schema.json"), schema.encode())
+    tables.write_atomically(Path("docs/configuration.md"), config.reference_page().encode())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

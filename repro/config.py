@@ -1,0 +1,502 @@
+"""The only place where a setting has a name, a type, a default and a range.
+
+Defaults are the paper's values: a configuration file says only where it departs from them. From these classes come
+the JSON schema (`workflow/schemas/configuration.schema.json`) and the reference page (`docs/configuration.md`);
+`python -m repro schema` writes both. Nothing here imports torch, so that planning a workflow stays fast.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+
+from repro.errors import UserError
+
+Normalisation = Literal["batch", "none", "final"]
+Needs = Literal["training", "network", "nothing"]
+Initialisation = Literal["xavier_normal", "kaiming_normal", "orthogonal", "pytorch_default"]
+
+
+def _number(value: object) -> object:
+    """YAML 1.1 reads `1e-4` (no dot) as a string; a number written like that is a number here."""
+    if isinstance(value, str) and re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", value.strip()):
+        return float(value)
+    return value
+
+
+def _depth(value: int) -> int:
+    if (value - 2) % 6 or value < 8:
+        below = max(8, (value - 2) // 6 * 6 + 2)
+        raise ValueError(f"must be 6n+2 with n >= 1, like 8, 20, 32, 56 or 110; nearest: {below} or {below + 6}")
+    return value
+
+
+PositiveNumber = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
+NonNegativeNumber = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Depth = Annotated[int, AfterValidator(_depth)]
+LayerNumber = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A group of settings; unknown keys and implicit conversions are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Data(Section):
+    """Which images the networks see."""
+
+    source: Literal["synthetic", "cifar10", "cifar100", "image_folder"] = Field(
+        "cifar10",
+        description="`synthetic` is embedded and needs no download; `image_folder` reads "
+        "`<folder>/train/<class>/*` and `<folder>/test/<class>/*`.",
+    )
+    folder: str = Field(
+        "data",
+        description="Where downloads and decoded images are kept; for `image_folder`, the folder to read.",
+    )
+    archive: str | None = Field(
+        None,
+        description="A local copy of the official archive (`cifar-10-python.tar.gz`) instead of a download.",
+    )
+    mirrors: list[str] = Field(
+        [], description="Web folders that hold the official archive, tried in order before the original host."
+    )
+    train_images: Count | None = Field(
+        None, description="Use this many training images, equally many of each class; null: all."
+    )
+    test_images: Count | None = Field(
+        None, description="Use this many test images, equally many of each class; null: all."
+    )
+    label: str | None = Field(None, description="Name of the data in figures and tables; null: the source's own name.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Data:
+        if self.archive is not None and self.source not in ("cifar10", "cifar100"):
+            raise ValueError(f"archive is for cifar10 and cifar100, not for {self.source}; remove it")
+        if self.mirrors and self.source not in ("cifar10", "cifar100"):
+            raise ValueError(f"mirrors are for cifar10 and cifar100, not for {self.source}; remove them")
+        return self
+
+
+class Network(Section):
+    """The CIFAR residual network (He et al. 2016); normalisation is named by each experiment and condition."""
+
+    depth: Depth = Field(110, description="Number of weighted layers, 6n+2.")
+    shortcut: Literal["A", "B"] = Field(
+        "B",
+        description="Where a stage begins: A subsamples and pads with zero channels, B projects with a 1x1 "
+        "convolution. B is what reproduces Figure 5 and Table 1.",
+    )
+    initialisation: Initialisation = Field(
+        "xavier_normal", description="Of every convolution; the classifier keeps PyTorch's default."
+    )
+    convolution_bias: bool = Field(False, description="Give convolutions a bias, zero at initialisation.")
+
+
+class Condition(Section):
+    """One curve of Figure 1: a normalisation, its learning rate and its number of epochs."""
+
+    normalisation: Normalisation = Field(
+        description="`batch`: after every convolution; `none`: nowhere; `final`: once, after the last residual block."
+    )
+    learning_rate: PositiveNumber = Field(description="Initial learning rate; divided by 10 at 50 % and at 75 %.")
+    epochs: Count = Field(description="Length of the training cycle in passes over the training images.")
+
+    @property
+    def name(self) -> str:
+        """Name in tables and file names, like `batch-0.1`."""
+        return f"{self.normalisation}-{self.learning_rate:g}"
+
+
+PAPER_CONDITIONS = [
+    Condition(normalisation="batch", learning_rate=0.1, epochs=165),
+    Condition(normalisation="batch", learning_rate=0.003, epochs=1320),
+    Condition(normalisation="batch", learning_rate=0.0001, epochs=2400),
+    Condition(normalisation="none", learning_rate=0.0001, epochs=2400),
+]
+
+
+class Training(Section):
+    """Stochastic gradient descent with momentum, every condition with each seed."""
+
+    conditions: list[Condition] = Field(PAPER_CONDITIONS, min_length=1, description="What is trained.")
+    seeds: Count = Field(5, description="Networks per condition, seeds 0, 1, ...")
+    depth: Depth | None = Field(None, description="Depth of the trained networks; null: `network.depth`.")
+    momentum: Fraction = Field(0.9, description="Momentum of SGD (recalled from the paper).")
+    weight_decay: NonNegativeNumber = Field(
+        5e-4, description="L2 penalty on every parameter (recalled from the paper; He et al. use 1e-4)."
+    )
+    augmentation: bool = Field(True, description="Random crops after padding by 4 zero pixels, and horizontal flips.")
+    divergence_loss: PositiveNumber = Field(
+        1e3, description="A mini-batch loss above this, or not finite, ends a network as `diverged`."
+    )
+    checkpoint_minutes: NonNegativeNumber = Field(
+        5.0, description="Time between checkpoints at the ends of epochs; 0: after every epoch."
+    )
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Training:
+        names = [condition.name for condition in self.conditions]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"conditions: {name} is listed {names.count(name)} times; keep one")
+        return self
+
+
+class Seeds(Section):
+    """Settings of an experiment that only needs to know how often to repeat itself."""
+
+    seeds: Count = Field(10, description="Independently initialised networks, each with a mini-batch of its own.")
+
+
+class GradientHistogram(Section):
+    """Settings of Figure 2."""
+
+    seeds: Count = Field(30, description="Networks pooled in the histogram, each with a mini-batch of its own.")
+    layer: LayerNumber | None = Field(None, description="Layer; null: the paper's 55, or its like at another depth.")
+
+
+class StepLandscape(Section):
+    """Settings of Figure 3."""
+
+    seeds: Count = Field(1, description="Networks; the figure shows the median over them and each one faintly.")
+    depth: Depth | None = Field(None, description="Depth of the network; null: `network.depth`.")
+    mini_batches: list[Count] = Field([1, 4, 7], min_length=1, description="Training steps that are examined.")
+    learning_rate_batch: PositiveNumber = Field(0.1, description="Rate of the training with batch normalisation.")
+    learning_rate_none: PositiveNumber = Field(0.0001, description="Rate of the training without.")
+    step_minimum: PositiveNumber = Field(1.4e-5, description="Smallest step length.")
+    step_maximum: PositiveNumber = Field(0.2, description="Largest step length.")
+    points: Annotated[int, Field(ge=2)] = Field(40, description="Step lengths, equally spaced on a log scale.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> StepLandscape:
+        if self.step_minimum >= self.step_maximum:
+            raise ValueError("step_minimum must be smaller than step_maximum")
+        return self
+
+
+class DivergingUpdate(Section):
+    """Settings of Figure 4."""
+
+    seeds: Count = Field(1, description="Networks; the figure shows the first that diverged.")
+    depth: Depth | None = Field(None, description="Depth of the network; null: `network.depth`.")
+    learning_rate: PositiveNumber = Field(0.003, description="A rate that is too large without normalisation.")
+    loss_threshold: PositiveNumber = Field(1e3, description="The update after which the loss exceeds this diverges.")
+    maximum_steps: Count = Field(1000, description="Give up, and report so, when nothing diverged until here.")
+    points: Annotated[int, Field(ge=2)] = Field(21, description="Positions between 0 and 100 % of the update.")
+    layers: list[LayerNumber] | None = Field(
+        None, description="Layers; null: the paper's 8, 44 and 80, or their like at another depth."
+    )
+
+
+class InputIndependence(Section):
+    """Settings of Table 1."""
+
+    seeds: Count = Field(8, description="Independently initialised networks, each with a mini-batch of its own.")
+    layers: list[LayerNumber] | None = Field(
+        None, description="Layers; null: the paper's 18, 54 and 90, or their like at another depth."
+    )
+
+
+class ChannelGradients(Section):
+    """Settings of Figure 7."""
+
+    seeds: Count = Field(5, description="Networks; the heat map shows the first, the summary all.")
+    layer: LayerNumber | None = Field(None, description="Layer; null: the paper's 45, or its like at another depth.")
+
+
+class LimitingSpectrum(Section):
+    """Settings of Figure 8."""
+
+    factors: list[Count] = Field([1, 2, 3, 4, 5], min_length=1, description="Numbers M of multiplied matrices.")
+
+
+class ProductSpectra(Section):
+    """Settings of Figure 9."""
+
+    size: Count = Field(1000, description="Size N of the square Gaussian matrices.")
+    factors: list[Count] = Field([1, 3, 5], min_length=1, description="Numbers M of multiplied matrices.")
+    draws: Count = Field(10, description="Independent products pooled in each histogram.")
+
+
+class ConditionGrowth(Section):
+    """Settings of the condition number against the number of factors (Appendix K)."""
+
+    sizes: list[Count] = Field([100], min_length=1, description="Sizes N of the square Gaussian matrices.")
+    factors: list[Count] = Field(
+        [1, 2, 4, 8, 16, 32, 64], min_length=1, description="Numbers M of multiplied matrices."
+    )
+    draws: Count = Field(10, description="Independent products of each size and length.")
+
+
+def _experiment(item: str, needs: Needs, table: Literal["csv", "parquet"], default: Section) -> Any:
+    """An experiment: the paper's item it regenerates, what it works on, and its table's file format."""
+    return Field(
+        default,
+        description=(type(default).__doc__ or "").strip(),
+        json_schema_extra={"item": item, "needs": needs, "table": table},
+    )
+
+
+class Experiments(Section):
+    """The experiments; a field's name is the module in `repro/experiments/` that measures and draws it."""
+
+    training_curves: Section = _experiment("fig1", "training", "parquet", Section())
+    gradient_histogram: GradientHistogram = _experiment("fig2", "network", "parquet", GradientHistogram())
+    step_landscape: StepLandscape = _experiment("fig3", "network", "csv", StepLandscape())
+    diverging_update: DivergingUpdate = _experiment("fig4", "network", "parquet", DivergingUpdate())
+    activation_growth: Seeds = _experiment("fig5", "network", "parquet", Seeds(seeds=20))
+    output_gradients: Seeds = _experiment("fig6", "network", "parquet", Seeds())
+    input_independence: InputIndependence = _experiment("table1", "network", "csv", InputIndependence())
+    channel_gradients: ChannelGradients = _experiment("fig7", "network", "parquet", ChannelGradients())
+    limiting_spectrum: LimitingSpectrum = _experiment("fig8", "nothing", "parquet", LimitingSpectrum())
+    product_spectra: ProductSpectra = _experiment("fig9", "nothing", "parquet", ProductSpectra())
+    condition_growth: ConditionGrowth = _experiment("condition_number", "nothing", "csv", ConditionGrowth())
+    channel_conditioning: Seeds = _experiment("conditioning", "network", "parquet", Seeds())
+
+
+class Configuration(Section):
+    """Everything that decides what a run measures."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = Field(
+        description="Results go to `results/<name>/`, figures to `paper_figures/<name>/`."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto`: a CUDA device if there is one.")
+    batch_size: Annotated[int, Field(ge=2)] = Field(128, description="Images in a mini-batch, everywhere.")
+    data: Data = Field(Data(), description="Which images the networks see.")
+    network: Network = Field(Network(), description="The residual network.")
+    training: Training = Field(Training(), description="The training runs of Figure 1.")
+    experiments: Experiments = Field(Experiments(), description="Settings of each experiment.")
+
+    @model_validator(mode="after")
+    def _layers_exist(self) -> Configuration:
+        if self.name == "published":
+            raise ValueError("name: `published` is kept for the tables that ship with the package; choose another name")
+        for name in Experiments.model_fields:
+            settings = getattr(self.experiments, name)
+            depth = getattr(settings, "depth", None) or self.network.depth
+            layers = [getattr(settings, "layer", None) or 1, *(getattr(settings, "layers", None) or [])]
+            for layer in layers:
+                if layer >= depth:
+                    raise ValueError(
+                        f"experiments.{name}: layer {layer} is not a convolution of a network of depth {depth}; "
+                        f"choose 1 to {depth - 1}, or null for the paper's place"
+                    )
+        return self
+
+
+def experiment_names() -> list[str]:
+    """Names of all experiments, in the paper's order."""
+    return list(Experiments.model_fields)
+
+
+def experiment_entry(name: str) -> dict[str, Any]:
+    """What the configuration knows of an experiment: its `item` (like `fig5`), `table` format and `extras`.
+
+    `name` is the experiment's name or its item. Raises `UserError` when there is no such experiment.
+    """
+    for candidate, field in Experiments.model_fields.items():
+        entry = field.json_schema_extra
+        assert isinstance(entry, dict)
+        if name in (candidate, entry["item"]):
+            return {"name": candidate, **entry}
+    known = ", ".join(f"{name} ({experiment_entry(name)['item']})" for name in experiment_names())
+    raise UserError(f"There is no experiment '{name}'; the experiments are {known}.")
+
+
+def slice_for_experiment(configuration: Configuration, name: str) -> dict[str, Any]:
+    """The part of the configuration on which an experiment depends, as plain JSON types.
+
+    A job that is given just this reruns just when one of these settings changes.
+    """
+    keep = {
+        "nothing": {"name", "device"},
+        "network": {"name", "device", "batch_size", "data", "network"},
+        "training": {"name", "device", "batch_size", "data", "network", "training"},
+    }[experiment_entry(name)["needs"]]
+    settings = configuration.model_dump(mode="json")
+    part = {key: settings[key] for key in settings if key in keep}
+    part["experiments"] = {name: settings["experiments"][name]}
+    return part
+
+
+def slice_for_condition(configuration: Configuration, name: str) -> dict[str, Any]:
+    """The part of the configuration on which the training of one condition depends, as plain JSON types."""
+    settings = configuration.model_dump(mode="json")
+    part = {key: settings[key] for key in ("name", "device", "batch_size", "data", "network", "training")}
+    conditions = [condition for condition in configuration.training.conditions if condition.name == name]
+    if not conditions:
+        known = ", ".join(condition.name for condition in configuration.training.conditions)
+        raise UserError(f"There is no condition '{name}' in the configuration; it has {known}.")
+    part["training"]["conditions"] = [conditions[0].model_dump(mode="json")]
+    return part
+
+
+def slice_for_data(configuration: Configuration) -> dict[str, Any]:
+    """The part of the configuration on which the decoded images depend, as plain JSON types."""
+    return {"name": configuration.name, "data": configuration.data.model_dump(mode="json")}
+
+
+def validate(settings: object) -> Configuration:
+    """A `Configuration` from nested plain mappings, as read from YAML.
+
+    Raises `UserError` naming the key's path, what is wrong with it and what is allowed.
+    """
+    if not isinstance(settings, dict):
+        raise UserError("The configuration must be a mapping of settings, like `name: quick`.")
+    if not settings:
+        raise UserError("There is no configuration; add one, like --configfile config/quick.yaml.")
+    try:
+        return Configuration.model_validate(settings)
+    except ValidationError as error:
+        raise UserError("Configuration: " + "; ".join(_explain(detail) for detail in error.errors())) from None
+
+
+def load(overlays: list[str]) -> Configuration:
+    """The configuration that results from laying several files over each other, the last one on top.
+
+    Each overlay is the path of a YAML file, or a YAML mapping itself (`{network: {depth: 20}}`). Mappings are merged
+    key by key, lists replaced, as Snakemake does with several `--configfile`. Raises `UserError` when one cannot be
+    read or the result is not a valid configuration.
+    """
+    merged: dict[str, Any] = {}
+    for overlay in overlays:
+        inline = overlay.lstrip().startswith("{")
+        where = "The configuration given inline" if inline else f"Configuration file {overlay}"
+        try:
+            text = overlay if inline else Path(overlay).read_text(encoding="utf-8")
+            settings = yaml.safe_load(text)
+        except OSError as error:
+            raise UserError(f"{where} cannot be read ({error.strerror}); check the path.") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            place = " ".join(str(error).split())
+            raise UserError(f"{where} is not valid YAML: {place}.") from None
+        if not isinstance(settings, dict):
+            raise UserError(f"{where} must be a mapping of settings, like `name: quick`.")
+        _merge(merged, settings)
+    return validate(merged)
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> None:
+    for key, value in above.items():
+        if isinstance(value, dict) and isinstance(below.get(key), dict):
+            _merge(below[key], value)
+        else:
+            below[key] = value
+
+
+def _explain(detail: Any) -> str:
+    """One clause about one mistake: path, what is wrong, what is allowed."""
+    location = [str(part) for part in detail["loc"]]
+    path = ".".join(location) or "configuration"
+    message = str(detail["msg"])
+    if detail["type"] == "extra_forbidden":
+        allowed = sorted(_fields_at(location[:-1]))
+        close = difflib.get_close_matches(location[-1], allowed, n=1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        return f"{path} is not a setting; {hint}allowed here: {', '.join(allowed) or 'nothing'}"
+    if detail["type"] == "missing":
+        return f"{path} is missing; add it"
+    if detail["type"] == "value_error":
+        message = message.removeprefix("Value error, ")
+        given = detail["input"]
+        return f"{path}: {message}" + (f" (given: {given!r})" if isinstance(given, int | float | str) else "")
+    message = message.replace("Input should", "should", 1)
+    return f"{path} {message} (given: {detail['input']!r})"
+
+
+def _fields_at(location: list[str]) -> list[str]:
+    """The settings allowed at a path, following lists through their items."""
+    model: Any = Configuration
+    for part in location:
+        if isinstance(model, type) and issubclass(model, Section) and part in model.model_fields:
+            model = _section_of(model.model_fields[part].annotation)
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, Section) else []
+
+
+def _section_of(annotation: Any) -> Any:
+    """The section class inside an annotation such as `list[Condition]`, or the annotation itself."""
+    if get_origin(annotation) in (list, Union, Annotated):
+        for argument in get_args(annotation):
+            found = _section_of(argument)
+            if isinstance(found, type) and issubclass(found, Section):
+                return found
+    return annotation
+
+
+def reference_page() -> str:
+    """The Markdown reference of all settings, for `docs/configuration.md`."""
+    lines = [
+        "# Configuration",
+        "",
+        "Generated from `repro/config.py` by `python -m repro schema`; edit there. Defaults are the paper's values.",
+        "Overlay files with `--configfile BASE OVERLAY`: mappings are merged, lists replaced.",
+    ]
+    _describe(Configuration, "", lines)
+    return "\n".join(lines) + "\n"
+
+
+def _describe(section: type[Section], prefix: str, lines: list[str]) -> None:
+    title = f"`{prefix.rstrip('.')}`" if prefix else "Top level"
+    description = " ".join((section.__doc__ or "").split())
+    lines += ["", f"## {title}", "", description, ""]
+    if not section.model_fields:
+        lines.append("No settings of its own.")
+        return
+    lines += ["| setting | type and range | default | meaning |", "| --- | --- | --- | --- |"]
+    inner: list[tuple[str, type[Section]]] = []
+    properties = section.model_json_schema(ref_template="{model}")["properties"]
+    for name, field in section.model_fields.items():
+        below = _section_of(field.annotation)
+        if isinstance(below, type) and issubclass(below, Section):
+            is_list = get_origin(field.annotation) is list
+            inner.append((f"{prefix}{name}{'[]' if is_list else ''}.", below))
+            kind, default = ("list of sections" if is_list else "section"), "see below"
+            if is_list:
+                default = ", ".join(str(getattr(value, "name", value)) for value in field.get_default())
+        else:
+            kind, default = _kind(properties[name]), _default(field)
+        lines.append(f"| `{prefix}{name}` | {kind} | {default} | {field.description} |")
+    for path, below in inner:
+        _describe(below, path, lines)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default()
+    return (
+        {None: "null", True: "true", False: "false"}.get(value, f"`{value}`")
+        if not isinstance(value, list)
+        else f"`{value}`"
+    )
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """The type and range of a setting in words, from its JSON schema."""
+    if "anyOf" in schema:
+        return " or ".join(_kind(option) for option in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    kind = str(schema["type"])
+    if kind == "array":
+        return f"list of {_kind(schema['items'])}"
+    limits = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    return " ".join([kind, *(f"{sign} {schema[limit]:g}" for limit, sign in limits.items() if limit in schema)])

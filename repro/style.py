@@ -1,0 +1,82 @@
+"""How figures look: one consistent, colour-blind safe style, and files that are equal byte for byte when redrawn."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("agg")
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from repro import tables
+
+# Okabe and Ito's colours, distinguishable with any colour vision.
+BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
+COLOURS = {"batch": BLUE, "none": ORANGE, "final": GREEN}
+NAMES = {"batch": "with BN", "none": "without BN", "final": "one final BN"}
+FORMATS = ("pdf", "svg", "png")
+
+
+def apply() -> None:
+    """Set matplotlib to the package's style."""
+    sns.set_theme(context="paper", style="ticks", palette=[BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW])
+    plt.rcParams.update(
+        {
+            "figure.constrained_layout.use": True,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "font.size": 9,
+            "axes.labelsize": 9,
+            "axes.titlesize": 10,
+            "legend.frameon": False,
+            "legend.fontsize": 8,
+            "xtick.labelsize": 8,
+            "ytick.labelsize": 8,
+            "savefig.dpi": 200,
+            "savefig.bbox": "tight",
+            "pdf.fonttype": 42,
+            "svg.hashsalt": "understanding-batch-normalization",
+        }
+    )
+
+
+def panels(rows: int, columns: int, width: float = 6.8, height: float = 2.8, **options: Any) -> tuple[Figure, Any]:
+    """A figure of `rows` x `columns` axes, always a 2-d array; width and height in inches."""
+    apply()
+    return plt.subplots(rows, columns, figsize=(width, height), squeeze=False, **options)
+
+
+def source_line(experiment: str, provenance: Mapping[str, Any]) -> str:
+    """What a figure was measured on, from its table's provenance: data, network, seeds, configuration, revision."""
+    settings = provenance["settings"]
+    own = settings["experiments"][experiment]
+    parts = []
+    if provenance["data"]:
+        parts.append(provenance["data"]["name"])
+    if "training" in settings:
+        own = settings["training"]
+    if "network" in settings:
+        parts.append(f"ResNet-{own.get('depth') or settings['network']['depth']}")
+    for repetitions in ("seeds", "draws"):
+        if repetitions in own:
+            parts.append(f"{own[repetitions]} {repetitions}")
+    parts.append(f"configuration '{settings['name']}'")
+    parts.append(f"revision {provenance['revision'][:8]}")
+    return "; ".join(parts)
+
+
+def save(figure: Figure, folder: Path, item: str, source: str) -> None:
+    """Write a figure as PDF, SVG and PNG with its source in small print below, and close it."""
+    figure.text(0.5, -0.01, source, ha="center", va="top", fontsize=6, color="0.4")
+    for suffix in FORMATS:
+        buffer = io.BytesIO()
+        # Without dates the same table gives the same bytes.
+        metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[suffix]
+        figure.savefig(buffer, format=suffix, metadata=metadata)
+        tables.write_atomically(folder / f"{item}.{suffix}", buffer.getvalue())
+    plt.close(figure)

@@ -1,0 +1,155 @@
+"""Reading and writing results: a table, what its columns mean, and where it comes from.
+
+Beside `name.csv` or `name.parquet` stands `name.json` with the columns' meanings and units, the provenance and the
+table's SHA-256. Both are written atomically, the table first: a table without a matching companion is never read.
+"""
+
+import functools
+import hashlib
+import json
+import math
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import repro
+from repro.config import Configuration
+from repro.errors import UserError
+
+LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "pandas")
+
+
+def results_folder(configuration: Configuration) -> Path:
+    """Where a configuration's tables go: `results/<name>` in the current folder."""
+    return Path("results") / configuration.name
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that at any moment either the old or the whole new content is there, also after a power cut.
+
+    Raises `UserError` when the content cannot be written, as on a full disk; the old file is then untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); free space or check permissions.") from None
+
+
+def write(path: Path, table: pd.DataFrame, columns: Mapping[str, str], provenance: Mapping[str, Any]) -> None:
+    """Write a tidy table as CSV or Parquet, by the path's ending, and its companion.
+
+    `columns` maps each column of `table`, in order, to its meaning and unit. Raises `ValueError` when the two differ.
+    """
+    if list(table.columns) != list(columns):
+        raise ValueError(f"{path.name}: columns {list(table.columns)} are not the documented {list(columns)}")
+    # Digits that read back as the same double, and one line ending everywhere.
+    content = (
+        table.to_csv(index=False, lineterminator="\n").encode()
+        if path.suffix == ".csv"
+        else table.to_parquet(index=False, compression="zstd")
+    )
+    companion = {
+        "table": path.name,
+        "rows": len(table),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "columns": dict(columns),
+        "provenance": dict(provenance),
+    }
+    write_atomically(path, content)
+    write_atomically(path.with_suffix(".json"), (json.dumps(companion, indent=2) + "\n").encode())
+
+
+def read(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """A table and its provenance.
+
+    Raises `UserError` when the table or its companion is missing, or the table is not the one that was written.
+    """
+    try:
+        content = path.read_bytes()
+        companion = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        expected, columns, provenance = companion["sha256"], companion["columns"], companion["provenance"]
+    except OSError as error:
+        raise UserError(f"{error.filename} cannot be read ({error.strerror}); measure it again.") from None
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path.with_suffix('.json')} is damaged; delete it and measure {path.stem} again.") from None
+    if hashlib.sha256(content).hexdigest() != expected:
+        raise UserError(f"{path} is not the table that was written (its checksum differs); measure it again.")
+    buffer = BytesIO(content)
+    # The default float parser is fast and off by one unit in the last place.
+    table = pd.read_csv(buffer, float_precision="round_trip") if path.suffix == ".csv" else pd.read_parquet(buffer)
+    if list(table.columns) != list(columns):
+        raise UserError(f"{path} has other columns than {path.with_suffix('.json')} documents; measure it again.")
+    return table, provenance
+
+
+def provenance(
+    settings: Mapping[str, Any], data: Mapping[str, Any] | None, device: str, seconds: float
+) -> dict[str, Any]:
+    """Everything needed to say where a table comes from.
+
+    `settings` is the resolved part of the configuration that decides it, `data` the name and checksum of the images
+    (None where there are none), `device` what computed it and `seconds` how long that took.
+    """
+    return {
+        "settings": dict(settings),
+        "data": dict(data) if data else None,
+        "device": device,
+        "seconds": round(seconds, 1),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "package": repro.__version__,
+        "revision": revision(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "libraries": {name: version(name) for name in LIBRARIES},
+    }
+
+
+@functools.cache
+def revision() -> str:
+    """The git revision of this package with `-modified` when its code differs from it, or `unknown`."""
+    folder = Path(__file__).parent
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--", "."],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return commit + ("-modified" if changed else "")
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A small table as GitHub's Markdown, numbers to three significant digits, missing ones as a dash."""
+
+    def cell(value: object) -> str:
+        if isinstance(value, float):
+            return "-" if math.isnan(value) else f"{value:.3g}"
+        return str(value).replace("|", "\\|")
+
+    lines = [" | ".join(map(str, table.columns)), " | ".join(["---"] * len(table.columns))]
+    lines += [" | ".join(cell(value) for value in row) for row in table.itertuples(index=False)]
+    return "\n".join(f"| {line} |" for line in lines)

@@ -1,0 +1,133 @@
+"""A training run as the workflow sees it: one condition, all its seeds, one table of histories."""
+
+import ast
+import hashlib
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import pandas as pd
+import torch
+
+import repro
+from repro import config, datasets, devices, tables
+from repro.config import Condition, Configuration
+from repro.datasets import ImageData
+from repro.errors import UserError
+from repro.training.batches import steps_per_epoch
+from repro.training.network_run import Interrupted, NetworkRun
+
+RESUME_EXIT_CODE = 75  # sysexits' EX_TEMPFAIL: try again, nothing is wrong
+
+COLUMNS = {
+    "condition": "normalisation and initial learning rate, as in the configuration",
+    "normalisation": "`batch`, `none` or `final`",
+    "initial_learning_rate": "learning rate at the first step",
+    "epochs": "length of the training cycle, epochs",
+    "seed": "seed of the weights, the data order and the augmentation",
+    "status": "how the run ended: `finished` or `diverged`",
+    "epoch": "epochs begun, from 1; a diverged run's last one is incomplete",
+    "steps": "updates made until the end of this epoch",
+    "learning_rate": "learning rate in this epoch",
+    "train_loss": "mean cross-entropy of this epoch's mini-batches as they were trained on, nats",
+    "train_accuracy": "share of this epoch's training images classified correctly as they were trained on",
+    "test_loss": "mean cross-entropy of the test images after the epoch, with running averages, nats",
+    "test_accuracy": "share of the test images classified correctly after the epoch, with running averages",
+    "gradient_norm": "mean over this epoch's steps of the Euclidean norm of the loss gradient",
+    "seconds": "time for this epoch, training and test, seconds",
+}
+
+
+def train(configuration: Configuration, name: str) -> Path:
+    """Train condition `name` with every seed, or go on where an interrupted run stopped; returns the table's path.
+
+    The table has one row per seed and epoch (`COLUMNS`). Raises `UserError` for an unknown condition or too few
+    images; exits with code 75, checkpoint written, when asked to stop by SIGTERM or SIGINT.
+    """
+    settings = config.slice_for_condition(configuration, name)
+    condition = next(condition for condition in configuration.training.conditions if condition.name == name)
+    device = devices.prepare(configuration.device)
+    data = datasets.load(configuration.data)
+    if steps_per_epoch(len(data.train_images), configuration.batch_size) == 0:
+        raise UserError(
+            f"batch_size is {configuration.batch_size}, but {data.name} has only {len(data.train_images)} training "
+            "images; lower batch_size or raise data.train_images."
+        )
+    start = time.monotonic()
+    folder = tables.results_folder(configuration)
+    fingerprint = {"device": devices.describe(device), "torch": torch.__version__}
+    parts, weights = [], {}
+    with _stop_requests() as stop:
+        for seed in range(configuration.training.seeds):
+            run = NetworkRun(configuration, condition, seed, data, device)
+            path = checkpoint_path(configuration, condition, data, seed)
+            try:
+                position = run.train(path, fingerprint, stop)
+            except Interrupted:
+                print(f"{name} stopped after a checkpoint; the same command resumes it.", file=sys.stderr)
+                sys.exit(RESUME_EXIT_CODE)
+            weights[f"seed {seed}"] = run.weights_digest()
+            parts.append(pd.DataFrame(position.history).assign(seed=seed, status=position.status))
+    table = pd.concat(parts, ignore_index=True).assign(
+        condition=name,
+        normalisation=condition.normalisation,
+        initial_learning_rate=condition.learning_rate,
+        epochs=condition.epochs,
+    )
+    source = {"name": data.name, "checksum": data.checksum}
+    provenance = tables.provenance(settings, source, fingerprint["device"], time.monotonic() - start)
+    path = folder / "training" / f"{name}.parquet"
+    tables.write(path, table[list(COLUMNS)], COLUMNS, provenance | {"weights": weights})
+    return path
+
+
+def checkpoint_path(configuration: Configuration, condition: Condition, data: ImageData, seed: int) -> Path:
+    """Where one network's checkpoint is kept.
+
+    The name holds a digest of all that decides the network's weights - settings, images and training code - so a
+    checkpoint is never continued under another recipe, and changing the recipe back finds the old one again.
+    """
+    settings = config.slice_for_condition(configuration, condition.name)
+    for irrelevant in ("name", "device", "data"):
+        del settings[irrelevant]
+    for irrelevant in ("seeds", "checkpoint_minutes"):
+        del settings["training"][irrelevant]
+    recipe = json.dumps([settings, data.checksum, _code_digest()], sort_keys=True)
+    digest = hashlib.sha256(recipe.encode()).hexdigest()[:12]
+    folder = tables.results_folder(configuration) / "checkpoints"
+    return folder / f"{condition.name}-seed{seed}-{digest}.pt"
+
+
+def _code_digest() -> str:
+    """Digest of the code that decides the weights; comments, docstrings and layout do not count."""
+    folder = Path(repro.__file__).parent
+    digest = hashlib.sha256()
+    for file in ("networks.py", "training/batches.py", "training/network_run.py"):
+        tree = ast.parse((folder / file).read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                node.value.value = ""  # a docstring
+        digest.update(ast.dump(tree).encode())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _stop_requests() -> Iterator[Callable[[], bool]]:
+    """Within the block SIGTERM and SIGINT do not kill but make the yielded function return True."""
+    requested = threading.Event()
+
+    def request(_signal: int, _frame: FrameType | None) -> None:
+        requested.set()
+
+    before = {number: signal.signal(number, request) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield requested.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

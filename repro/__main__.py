@@ -9,9 +9,13 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from repro import config
 from repro.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # torch takes seconds to import, so each step imports what it needs when it runs.
 
@@ -142,11 +146,18 @@ def _plot(options: argparse.Namespace) -> None:
     table, provenance = tables.read(options.tables / f"{entry['name']}.{entry['table']}")
     source = style.source_line(entry["name"], provenance)
     style.save(module.plot(table), options.figures, entry["item"], source)
-    summary = tables.markdown(module.summarise(table))
-    title = f"# {entry['item']}: {entry['name'].replace('_', ' ')}"
-    text = f"{title}\n\n{source}\n\n{summary}\n"
-    tables.write_atomically(options.figures / f"{entry['item']}.md", text.encode())
+    title = f"{entry['item']}: {entry['name'].replace('_', ' ')}"
+    _write_summary(options.figures / f"{entry['item']}.md", title, source, module.summarise(table))
     print(options.figures / f"{entry['item']}.pdf")
+
+
+def _write_summary(path: Path, title: str, source: str, table: "pd.DataFrame") -> None:
+    """A summary as Markdown, for people and repositories, and beside it as HTML, for the report."""
+    from repro import tables
+
+    text = f"# {title}\n\n{source}\n\n{tables.markdown(table)}\n"
+    tables.write_atomically(path, text.encode())
+    tables.write_atomically(path.with_suffix(".html"), tables.page(title, source, table).encode())
 
 
 def _present(folder: Path) -> list[str]:
@@ -177,8 +188,8 @@ def _claims(options: argparse.Namespace) -> None:
         module = experiments.experiment(name)
         table, _ = tables.read(options.tables / f"{name}.{entry['table']}")
         verdicts.append(claims.judge(entry["item"], module.CLAIMS, table))
-    text = "# The paper's claims, decided by the tables measured here\n\n" + tables.markdown(pd.concat(verdicts)) + "\n"
-    tables.write_atomically(options.output, text.encode())
+    title = "The paper's claims, decided by the tables measured here"
+    _write_summary(options.output, title, f"Tables of {options.tables}", pd.concat(verdicts))
     print(options.output)
 
 

@@ -45,6 +45,11 @@ def apply() -> None:
     )
 
 
+def sequence(count: int) -> list[tuple[float, float, float]]:
+    """Colours for ordered curves, dark to light, told apart with any colour vision."""
+    return list(sns.color_palette("viridis", count))
+
+
 def panels(rows: int, columns: int, width: float = 6.8, height: float = 2.8, **options: Any) -> tuple[Figure, Any]:
     """A figure of `rows` x `columns` axes, always a 2-d array; width and height in inches."""
     apply()

@@ -32,15 +32,15 @@ STANDARD_DEVIATION = np.array([0.247, 0.244, 0.262])
 OPPONENT_COLOURS = np.array([[0.6, 0.2, -0.8], [0.5, -0.6, 0.1]])  # blue-yellow and red-green
 
 EXPONENT = 1.3  # the amplitude falls as frequency^-EXPONENT
-STRENGTH = {"background": 0.7, "shape": 0.6, "texture": 0.5, "brightness": 0.5, "colour": 0.3, "noise": 0.05}
-CONTRAST = 0.75  # brings the standard deviation to that of CIFAR-10
+STRENGTH = {"background": 0.75, "shape": 0.6, "texture": 0.3, "brightness": 0.5, "colour": 0.3, "noise": 0.05}
+CONTRAST = 0.8  # brings the standard deviation to that of CIFAR-10
 
 
 def generate(train_images: int, test_images: int) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Training images, their labels, test images and their labels.
 
     Images are uint8 (image, channel, y, x) of 3 channels and 32x32 pixels, labels int64 (image,). Both numbers must
-    be multiples of the 10 classes, which then have equally many images. The result is the same on every machine:
+    be multiples of the 10 classes for these to have equally many images. The result is the same on every machine:
     double precision before the rounding to 8 bits leaves practically no room for a difference in the last digit.
     """
     return *_part(0, train_images), *_part(1, test_images)
@@ -63,8 +63,8 @@ def _block(shapes: NDArray, random: np.random.Generator) -> tuple[NDArray[np.uin
     labels = random.permuted(np.tile(np.arange(CLASSES), (BLOCK // CLASSES, 1)), axis=1).reshape(-1)
 
     luminance = STRENGTH["background"] * _fields(random, _amplitude(), BLOCK)[:, :SIZE, :SIZE]
-    luminance += STRENGTH["shape"] * _varied(random, 0.7) * _shape(random, shapes[labels])
-    luminance += STRENGTH["texture"] * _varied(random, 0.7) * _texture(random, labels)
+    luminance += STRENGTH["shape"] * _varied(random, 0.5) * _shape(random, shapes[labels])
+    luminance += STRENGTH["texture"] * _varied(random, 0.5) * _texture(random, labels)
     luminance += STRENGTH["brightness"] * random.standard_normal((BLOCK, 1, 1))
 
     pixels = np.repeat(luminance[:, None], 3, axis=1)  # (image, channel, y, x)
@@ -134,4 +134,5 @@ def _angle() -> NDArray[np.float64]:
 
 
 def _wave_vector() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return np.fft.fftfreq(CANVAS, 1 / CANVAS)[:, None], np.fft.rfftfreq(CANVAS, 1 / CANVAS)[None, :]
+    whole = np.arange(CANVAS, dtype=np.float64)
+    return np.where(whole < CANVAS / 2, whole, whole - CANVAS)[:, None], whole[None, : CANVAS // 2 + 1]

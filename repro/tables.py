@@ -6,6 +6,7 @@ table's SHA-256. Both are written atomically, the table first: a table without a
 
 import functools
 import hashlib
+import html
 import json
 import math
 import os
@@ -92,8 +93,8 @@ def read(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     if hashlib.sha256(content).hexdigest() != expected:
         raise UserError(f"{path} is not the table that was written (its checksum differs); measure it again.")
     buffer = BytesIO(content)
-    # The default float parser is fast and off by one unit in the last place.
-    table = pd.read_csv(buffer, float_precision="round_trip") if path.suffix == ".csv" else pd.read_parquet(buffer)
+    # Arrow reads every double as it was written; pandas' own parser was off by one unit in the last place until 3.1.
+    table = pd.read_csv(buffer, engine="pyarrow") if path.suffix == ".csv" else pd.read_parquet(buffer)
     if list(table.columns) != list(columns):
         raise UserError(f"{path} has other columns than {path.with_suffix('.json')} documents; measure it again.")
     return table, provenance
@@ -153,3 +154,16 @@ def markdown(table: pd.DataFrame) -> str:
     lines = [" | ".join(map(str, table.columns)), " | ".join(["---"] * len(table.columns))]
     lines += [" | ".join(cell(value) for value in row) for row in table.itertuples(index=False)]
     return "\n".join(f"| {line} |" for line in lines)
+
+
+def page(title: str, source: str, table: pd.DataFrame) -> str:
+    """A small table as a self-contained HTML page, with numbers like `markdown`'s; the report shows it."""
+    with pd.option_context("display.max_colwidth", None):
+        body = table.to_html(index=False, border=0, na_rep="-", float_format="{:.3g}".format)
+    style = (
+        "body { font: 15px sans-serif; margin: 2em } td, th { padding: .3em .8em; text-align: left; "
+        "vertical-align: top } th { border-bottom: 1px solid } tr:nth-child(even) { background: #f3f3f3 }"
+    )
+    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{style}</style>'
+    text = f"<h1>{html.escape(title)}</h1><p>{html.escape(source)}</p>{body}"
+    return f"<!DOCTYPE html><html><head>{head}</head><body>{text}</body></html>\n"

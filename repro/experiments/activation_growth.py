@@ -49,9 +49,10 @@ def measure(configuration: Configuration) -> pd.DataFrame:
     """Moments of every channel of every layer's raw output, one row per normalisation, seed, layer and channel."""
     parts = []
     for subject in subjects(configuration, configuration.experiments.activation_growth.seeds):
-        outputs = probes.layer_outputs(subject.network, subject.images, range(1, subject.network.depth + 1))
-        for layer, output in outputs.items():
-            mean, variance = (moment.cpu().numpy() for moment in channel_moments(output))
+        layers = range(1, subject.network.depth + 1)
+        moments = probes.reduce_outputs(subject.network, subject.images, layers, channel_moments)
+        for layer, (channel_means, channel_variances) in moments.items():
+            mean, variance = channel_means.cpu().numpy(), channel_variances.cpu().numpy()
             part = pd.DataFrame({"channel": np.arange(len(mean)), "mean": mean, "variance": variance})
             parts.append(part.assign(normalisation=subject.normalisation, seed=subject.seed, layer=layer))
     return pd.concat(parts, ignore_index=True)[list(COLUMNS)]

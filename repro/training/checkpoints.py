@@ -51,8 +51,9 @@ def load(path: Path) -> dict[str, Any] | None:
             try:
                 # weights_only: a checkpoint from elsewhere cannot run code.
                 return torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
-            except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile):
-                print(f"{candidate} is not a checkpoint of this package; it is left aside.", file=sys.stderr)
+            except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+                reason = str(error).splitlines()[0]
+                print(f"{candidate} is not a checkpoint of this package ({reason}); left aside.", file=sys.stderr)
                 continue
         print(f"{candidate} is damaged (its checksum differs); going on without it.", file=sys.stderr)
     return None

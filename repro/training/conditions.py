@@ -61,7 +61,7 @@ def train(configuration: Configuration, name: str) -> Path:
         )
     start = time.monotonic()
     folder = tables.results_folder(configuration)
-    fingerprint = {"device": devices.describe(device), "torch": torch.__version__}
+    fingerprint = {"device": devices.describe(device), "torch": str(torch.__version__)}
     parts, weights = [], {}
     with _stop_requests() as stop:
         for seed in range(configuration.training.seeds):

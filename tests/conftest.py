@@ -1,0 +1,32 @@
+"""Fixtures that several tests share."""
+
+import pytest
+import torch
+
+from repro.datasets import ImageData
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Bits depend on the number of threads, and tests run side by side."""
+    torch.set_num_threads(1)
+
+
+def random_images(train: int = 96, test: int = 40, classes: int = 4, size: int = 16) -> ImageData:
+    """Images of noise whose brightness tells their class, so that a network can learn something from them."""
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        labels = torch.arange(count) % classes
+        images = torch.rand(count, 3, size, size, generator=generator) * 150 + labels[:, None, None, None] * 25
+        return images.to(torch.uint8), labels
+
+    train_images, train_labels = draw(train)
+    test_images, test_labels = draw(test)
+    names = tuple("abcdefghij"[:classes])
+    return ImageData("noise", "0" * 64, train_images, train_labels, test_images, test_labels, names)
+
+
+@pytest.fixture(scope="session")
+def noise() -> ImageData:
+    return random_images()

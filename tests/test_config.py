@@ -1,0 +1,372 @@
+"""The configuration: what is refused and how, and that what is generated from it is in step with it."""
+
+import ast
+import json
+import re
+import string
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+
+from repro import config
+from repro.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGURATIONS = sorted(ROOT.glob("config/*.yaml"))
+
+
+def changed(*path: str | int, value: object) -> dict[str, Any]:
+    """A valid configuration with one setting changed."""
+    settings: dict[str, Any] = {
+        "name": "x",
+        "training": {"conditions": [{"normalisation": "batch", "learning_rate": 0.1, "epochs": 3}]},
+    }
+    place: Any = settings
+    for part in path[:-1]:
+        place = place[part] if isinstance(place, list) else place.setdefault(part, {})
+    place[path[-1]] = value
+    return settings
+
+
+# --- defaults and shipped files ---
+
+
+def test_the_defaults_are_the_papers():
+    configuration = config.validate({"name": "x"})
+    assert configuration.network.depth == 110
+    assert configuration.batch_size == 128
+    assert configuration.data.source == "cifar10"
+    training = configuration.training
+    assert (training.seeds, training.momentum, training.weight_decay) == (5, 0.9, 5e-4)
+    published = {"batch-0.1": 165, "batch-0.003": 1320, "batch-0.0001": 2400, "none-0.0001": 2400}
+    assert {condition.name: condition.epochs for condition in training.conditions} == published
+
+
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.stem)
+def test_shipped_configurations_are_valid(path: Path):
+    config.load([str(path)])
+
+
+@pytest.mark.parametrize("name", ["quick", "short", "paper"])
+def test_results_go_to_a_folder_called_like_the_file(name: str):
+    assert config.load([str(ROOT / "config" / f"{name}.yaml")]).name == name
+
+
+def test_the_papers_grid_is_six_rates_with_and_without_and_one_final():
+    conditions = config.load([str(ROOT / "config/paper.yaml")]).training.conditions
+    rates = {"batch": set(), "none": set(), "final": set()}
+    for condition in conditions:
+        rates[condition.normalisation].add(condition.learning_rate)
+    six = {0.1, 0.003, 0.001, 0.0003, 0.0001, 0.00003}
+    assert rates == {"batch": six, "none": six, "final": {0.03}}
+    names = {condition.name: condition.epochs for condition in conditions}
+    for condition in config.PAPER_CONDITIONS:
+        assert names[condition.name] == condition.epochs
+
+
+def test_short_is_the_paper_with_a_tenth_of_the_epochs():
+    paper = config.load([str(ROOT / "config/paper.yaml")])
+    short = config.load([str(ROOT / "config/short.yaml")])
+    assert (short.network, short.data, short.batch_size) == (paper.network, paper.data, paper.batch_size)
+    epochs = {condition.name: condition.epochs for condition in paper.training.conditions}
+    for condition in short.training.conditions:
+        assert 0.09 < condition.epochs / epochs[condition.name] < 0.11
+    assert short.training.seeds == 3
+    assert short.training.depth is None
+
+
+# --- what is refused ---
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        (["netwrok"], {}, "netwrok is not a setting; did you mean 'network'? allowed here: "),
+        (["network", "dept"], 8, "network.dept is not a setting; did you mean 'depth'?"),
+        (["training", "conditions", 0, "rate"], 1, "training.conditions.0.rate is not a setting; "),
+        (["experiments", "fig5"], {}, "experiments.fig5 is not a setting; allowed here: "),
+        (["experiments", "training_curves", "seeds"], 2, "experiments.training_curves.seeds is not a setting"),
+        (["network", "depth"], "110", "network.depth should be a valid integer (given: '110')"),
+        (["network", "depth"], 20.0, "network.depth should be a valid integer (given: 20.0)"),
+        (["network", "depth"], True, "network.depth should be a valid integer (given: True)"),
+        (["network", "depth"], 21, "network.depth: must be 6n+2 with n >= 1, like 8, 20, 32, 56 or 110"),
+        (["network", "depth"], 2, "network.depth: must be 6n+2"),
+        (["network", "shortcut"], "C", "network.shortcut should be 'A' or 'B' (given: 'C')"),
+        (["network"], None, "network"),
+        (["data", "source"], "imagenet", "'synthetic', 'cifar10', 'cifar100' or 'image_folder'"),
+        (["data", "train_images"], 0, "data.train_images should be greater than or equal to 1 (given: 0)"),
+        (["training", "conditions"], [], "training.conditions"),
+        (["training", "conditions"], {"batch": 0.1}, "training.conditions should be a valid list"),
+        (["training", "conditions", 0, "learning_rate"], 0, "learning_rate should be greater than 0"),
+        (["training", "conditions", 0, "learning_rate"], -1e-3, "learning_rate should be greater than 0"),
+        (["training", "conditions", 0, "learning_rate"], "fast", "learning_rate should be a valid number"),
+        (["training", "conditions", 0, "learning_rate"], float("inf"), "learning_rate should be a finite number"),
+        (["training", "conditions", 0, "learning_rate"], float("nan"), "learning_rate should be"),
+        (["training", "conditions", 0, "epochs"], 1.5, "epochs should be a valid integer"),
+        (["training", "momentum"], 1.0, "training.momentum should be less than 1"),
+        (["training", "augmentation"], "yes", "training.augmentation should be a valid boolean"),
+        (["batch_size"], 1, "batch_size should be greater than or equal to 2"),
+        (["device"], "gpu", "device should be 'auto', 'cpu' or 'cuda'"),
+        (["name"], "published", "kept for the tables that ship"),
+        (["name"], "a/b", "name"),
+        (["name"], "..", "name"),
+        (["name"], "", "name"),
+        (
+            ["experiments", "channel_gradients", "layer"],
+            110,
+            "layer 110 is not a convolution of a network of depth 110",
+        ),
+        (["experiments", "input_independence", "layers"], [18, 200], "layer 200 is not a convolution"),
+        (["experiments", "step_landscape", "step_minimum"], 1.0, "step_minimum must be smaller than step_maximum"),
+    ],
+)
+def test_a_bad_setting_is_named_with_what_is_allowed(path: list, value: object, expected: str):
+    with pytest.raises(UserError) as error:
+        config.validate(changed(*path, value=value))
+    assert expected in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_condition_listed_twice_is_refused():
+    condition = {"normalisation": "batch", "learning_rate": 0.1, "epochs": 3}
+    with pytest.raises(UserError, match=r"batch-0\.1 is listed 2 times; keep one"):
+        config.validate({"name": "x", "training": {"conditions": [condition, condition | {"epochs": 4}]}})
+
+
+def test_an_archive_is_only_for_cifar():
+    with pytest.raises(UserError, match="archive is for cifar10 and cifar100, not for synthetic"):
+        config.validate({"name": "x", "data": {"source": "synthetic", "archive": "a.tar.gz"}})
+
+
+def test_several_mistakes_are_all_named():
+    with pytest.raises(UserError) as error:
+        config.validate({"nam": "x", "batch_size": 0})
+    for part in ("name is missing", "nam is not a setting", "batch_size should be"):
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize("value", [None, [], "quick", 3])
+def test_a_configuration_is_a_mapping(value: object):
+    with pytest.raises(UserError, match="must be a mapping of settings"):
+        config.validate(value)
+
+
+def test_an_empty_configuration_says_what_to_give():
+    with pytest.raises(UserError, match="add one, like --configfile"):
+        config.validate({})
+
+
+@pytest.mark.parametrize("text", ["1e-4", "1E-4", "1.e-4", ".0001", "0.0001", "1.0e-04", "+1e-4"])
+def test_numbers_may_be_written_like_numbers(text: str):
+    """YAML 1.1 reads some of these as strings."""
+    overlay = f"{{name: x, training: {{conditions: [{{normalisation: none, learning_rate: {text}, epochs: 1}}]}}}}"
+    condition = config.load([overlay]).training.conditions[0]
+    assert condition.learning_rate == 1e-4
+    assert condition.name == "none-0.0001"
+
+
+# --- overlays ---
+
+
+def test_mappings_merge_and_lists_are_replaced(tmp_path: Path):
+    base = tmp_path / "base.yaml"
+    base.write_text("name: base\nnetwork: {depth: 20, shortcut: A}\ndata: {mirrors: [a, b]}\n")
+    configuration = config.load([str(base), "{name: top, network: {depth: 8}, data: {mirrors: [c]}}"])
+    assert configuration.name == "top"
+    assert (configuration.network.depth, configuration.network.shortcut) == (8, "A")
+    assert configuration.data.mirrors == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"name: [", "is not valid YAML"),
+        (b"\xff\xfe\x00", "is not valid YAML"),
+        (b"- a\n- b\n", "must be a mapping"),
+        (b"", "must be a mapping"),
+        (b"just text", "must be a mapping"),
+        (b"name: !!python/object:os.system x", "is not valid YAML"),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path: Path, content: bytes, expected: str):
+    path = tmp_path / "broken.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"broken\.yaml") as error:
+        config.load([str(path)])
+    assert expected in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(UserError, match=r"nowhere\.yaml cannot be read \(No such file or directory\)"):
+        config.load(["nowhere.yaml"])
+
+
+def test_a_folder_is_no_file(tmp_path: Path):
+    with pytest.raises(UserError, match="cannot be read"):
+        config.load([str(tmp_path)])
+
+
+# --- slices ---
+
+
+@pytest.mark.parametrize("name", config.experiment_names())
+def test_a_slice_alone_gives_the_same_slice(name: str):
+    """What a job is given is all it needs: the workflow passes slices on as configurations."""
+    configuration = config.load([str(ROOT / "config/quick.yaml")])
+    part = config.slice_for_experiment(configuration, name)
+    assert config.slice_for_experiment(config.load([json.dumps(part)]), name) == part
+
+
+def test_the_slices_of_conditions_and_data_stand_alone():
+    configuration = config.load([str(ROOT / "config/paper.yaml")])
+    part = config.slice_for_data(configuration)
+    assert config.slice_for_data(config.load([json.dumps(part)])) == part
+    for condition in configuration.training.conditions:
+        part = config.slice_for_condition(configuration, condition.name)
+        assert [entry["learning_rate"] for entry in part["training"]["conditions"]] == [condition.learning_rate]
+        assert config.slice_for_condition(config.load([json.dumps(part)]), condition.name) == part
+
+
+def test_the_slices_of_training_and_of_its_measurement_agree():
+    """`training_curves` compares what was trained with its own settings."""
+    configuration = config.load([str(ROOT / "config/quick.yaml")])
+    measured = config.load([json.dumps(config.slice_for_experiment(configuration, "training_curves"))])
+    for condition in configuration.training.conditions:
+        trained = config.slice_for_condition(configuration, condition.name)
+        assert config.slice_for_condition(measured, condition.name) == trained
+
+
+def test_an_unknown_condition_or_experiment_is_named_with_those_there_are():
+    configuration = config.validate({"name": "x"})
+    with pytest.raises(UserError, match=r"no condition 'batch-7'.*it has batch-0\.1, "):
+        config.slice_for_condition(configuration, "batch-7")
+    with pytest.raises(UserError, match=r"no experiment 'fig77'.*activation_growth \(fig5\)"):
+        config.experiment_entry("fig77")
+
+
+def test_experiments_are_found_by_name_and_item():
+    for name in config.experiment_names():
+        entry = config.experiment_entry(name)
+        assert entry == config.experiment_entry(entry["item"])
+        assert entry["name"] == name
+    items = [config.experiment_entry(name)["item"] for name in config.experiment_names()]
+    assert len(set(items)) == len(items)
+    assert set(items) >= {f"fig{number}" for number in range(1, 10)} | {"table1"}
+
+
+# --- fuzzing ---
+
+
+def keys(section: type[config.Section] = config.Configuration) -> set[str]:
+    """Every setting's name, so that fuzzing gets past the first level."""
+    found = set(section.model_fields)
+    for field in section.model_fields.values():
+        inner = config._section_of(field.annotation)
+        if isinstance(inner, type) and issubclass(inner, config.Section):
+            found |= keys(inner)
+    return found
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates()
+LEAVES |= st.sampled_from(["1e-4", "batch", "none", "synthetic", "cuda", "quick", 8, 110, 0.1, 128])
+KEYS = st.sampled_from(sorted(keys())) | st.text(string.printable[:95], max_size=5) | st.integers() | st.none()
+VALUES = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(VALUES)
+def test_anything_at_all_is_a_configuration_or_a_sentence(value: object):
+    try:
+        config.validate(value)
+    except UserError as error:
+        assert "\n" not in str(error)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.sampled_from(sorted(config.Configuration.model_fields)), VALUES, max_size=3))
+def test_any_value_of_a_known_setting_is_accepted_or_explained(value: dict):
+    try:
+        config.validate({"name": "x"} | value)
+    except UserError as error:
+        assert str(error).startswith("Configuration: ")
+        assert "\n" not in str(error)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=60))
+@example("a: &a [*a]")
+@example("? {a: b} : c")
+@example("\t")
+@example("\x00")
+@example("2001-99-99: 1")
+def test_any_text_is_a_configuration_or_a_sentence(text: str):
+    try:
+        config.load(["{" + text])
+    except UserError as error:
+        assert "\n" not in str(error)
+
+
+# --- generated files and other files that name the same things ---
+
+
+def test_the_schema_is_in_step():
+    path = ROOT / "workflow/schemas/configuration.schema.json"
+    assert json.loads(path.read_text()) == config.Configuration.model_json_schema(), "run `python -m repro schema`"
+
+
+def test_the_reference_page_is_in_step():
+    path = ROOT / "docs/configuration.md"
+    assert path.read_text() == config.reference_page(), "run `python -m repro schema`"
+
+
+def test_the_reference_page_names_every_setting():
+    page = config.reference_page()
+    for key in keys():
+        assert re.search(rf"`[\w.\[\]]*\b{key}`", page), key
+
+
+def test_planning_imports_no_heavy_library():
+    """The Snakefile imports these two; a plan must not wait for torch."""
+    light = {"__future__", "ast", "difflib", "functools", "pathlib", "re", "typing", "yaml", "pydantic", "repro"}
+    for module in ("config", "dependencies", "errors", "__init__"):
+        for node in ast.walk(ast.parse((ROOT / "repro" / f"{module}.py").read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert {name.split(".")[0] for name in names} <= light, module
+
+
+def test_conda_users_get_the_locked_versions():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    *conda, pip = environment["dependencies"]
+    python = next(entry.removeprefix("python=") for entry in conda if entry.startswith("python="))
+    given = dict(entry.split("==") for entry in pip["pip"])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {Requirement(entry).name for entry in project["dependencies"]}
+    assert python in Requirement(f"python{project['requires-python']}").specifier
+    assert given == {name: locked_version(name, python) for name in wanted}
+
+
+def locked_version(name: str, python: str) -> str:
+    """The version in uv.lock for a Python on Linux."""
+    platform = {"python_full_version": f"{python}.0", "sys_platform": "linux"}
+    packages = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+    versions = [
+        package["version"]
+        for package in packages
+        if package["name"] == name
+        and any(
+            Marker(marker).evaluate(platform) for marker in package.get("resolution-markers", ["python_version > '3'"])
+        )
+    ]
+    assert len(versions) == 1, (name, versions)
+    return versions[0]

@@ -1,0 +1,29 @@
+import pytest
+import torch
+
+from repro import devices
+from repro.errors import UserError
+
+
+def test_cuda_is_refused_where_there_is_none(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match="no CUDA device"):
+        devices.prepare("cuda")
+    assert devices.prepare("auto").type == devices.prepare("cpu").type == "cpu"
+
+
+def test_arithmetic_is_strict():
+    devices.prepare("auto")
+    assert torch.are_deterministic_algorithms_enabled()
+    assert torch.backends.fp32_precision == "ieee"
+
+
+@pytest.mark.gpu
+def test_convolutions_on_cuda_are_not_rounded_to_tf32():
+    device = devices.prepare("cuda")
+    generator = torch.Generator().manual_seed(0)
+    images, weights = (torch.randn(*shape, generator=generator) for shape in ((8, 64, 16, 16), (64, 64, 3, 3)))
+    exact = torch.nn.functional.conv2d(images.double(), weights.double(), padding=1)
+    ours = torch.nn.functional.conv2d(images.to(device), weights.to(device), padding=1)
+    # TF32 has 10 bits of mantissa: errors near 1e-3. Single precision stays below 1e-5.
+    assert ((ours.cpu().double() - exact).abs().max() / exact.abs().max()) < 1e-5

@@ -1,0 +1,54 @@
+import numpy as np
+
+from repro import style
+
+PROVENANCE = {
+    "settings": {
+        "name": "quick",
+        "network": {"depth": 110},
+        "experiments": {"activation_growth": {"seeds": 3}},
+    },
+    "data": {"name": "CIFAR-10", "checksum": "0" * 64},
+    "revision": "0123456789abcdef",
+}
+
+
+def draw():
+    figure, axes = style.panels(1, 2)
+    axes[0, 0].plot(np.arange(5), np.arange(5) ** 2, label="squares")
+    axes[0, 0].legend()
+    axes[0, 1].imshow(np.eye(3))
+    return figure
+
+
+def test_a_figure_is_written_in_every_format_and_redrawn_byte_for_byte(tmp_path):
+    for folder in ("first", "second"):
+        style.save(draw(), tmp_path / folder, "fig0", "source")
+    for suffix in style.FORMATS:
+        first, second = (tmp_path / folder / f"fig0.{suffix}" for folder in ("first", "second"))
+        assert len(first.read_bytes()) > 1000
+        assert first.read_bytes() == second.read_bytes(), suffix
+
+
+def test_a_figure_says_where_it_comes_from():
+    line = style.source_line("activation_growth", PROVENANCE)
+    assert line == "CIFAR-10; ResNet-110; 3 seeds; configuration 'quick'; revision 01234567"
+
+
+def test_the_training_depth_is_named_for_trained_networks():
+    settings = PROVENANCE["settings"] | {
+        "training": {"depth": 8, "seeds": 2},
+        "experiments": {"training_curves": {}},
+    }
+    line = style.source_line("training_curves", PROVENANCE | {"settings": settings})
+    assert "ResNet-8; 2 seeds" in line
+
+
+def test_normalisations_are_told_apart_without_colour_vision():
+    # Luminance of the colours, as a black-and-white print shows them.
+    def luminance(colour: str) -> float:
+        red, green, blue = (int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5))
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    values = sorted(luminance(style.COLOURS[normalisation]) for normalisation in ("batch", "none"))
+    assert values[1] - values[0] > 0.05

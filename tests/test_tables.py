@@ -1,0 +1,169 @@
+"""Tables come back as they were written, or not at all."""
+
+import json
+import math
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from repro import config, tables
+from repro.errors import UserError
+
+COLUMNS = {"layer": "number of the layer", "value": "mean, no unit", "name": "what was measured"}
+
+
+def example() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "layer": [1, 2, 3, 4],
+            "value": [0.1 + 0.2, 5e-324, math.nan, math.inf],
+            "name": ["plain", "a,b", 'quo"te', "ü|x"],
+        }
+    )
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_table_comes_back_as_it_was_written(tmp_path: Path, suffix: str):
+    path = tmp_path / f"values.{suffix}"
+    tables.write(path, example(), COLUMNS, {"seconds": 1.5})
+    table, provenance = tables.read(path)
+    pd.testing.assert_frame_equal(table, example(), check_exact=True)
+    assert provenance == {"seconds": 1.5}
+    companion = json.loads((tmp_path / "values.json").read_text())
+    assert (companion["rows"], companion["columns"]) == (4, COLUMNS)
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(allow_nan=False), min_size=1))
+def test_every_double_survives_a_csv(tmp_path_factory, values: list[float]):
+    path = tmp_path_factory.mktemp("doubles") / "values.csv"
+    tables.write(path, pd.DataFrame({"value": values}), {"value": "any"}, {})
+    assert tables.read(path)[0]["value"].tolist() == values
+
+
+def test_columns_must_be_documented(tmp_path: Path):
+    with pytest.raises(ValueError, match="are not the documented"):
+        tables.write(tmp_path / "values.csv", example(), {"layer": "number"}, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_any_changed_byte_is_found(tmp_path: Path, suffix: str):
+    path = tmp_path / f"values.{suffix}"
+    tables.write(path, example(), COLUMNS, {})
+    content = path.read_bytes()
+    for place in range(0, len(content), max(1, len(content) // 50)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(UserError, match="checksum differs"):
+            tables.read(path)
+
+
+@pytest.mark.parametrize("companion", ["", "{", "[]", "null", "{}", '{"sha256": 1}'])
+def test_a_damaged_companion_is_named(tmp_path: Path, companion: str):
+    path = tmp_path / "values.csv"
+    tables.write(path, example(), COLUMNS, {})
+    path.with_suffix(".json").write_text(companion)
+    with pytest.raises(UserError, match=r"values\.json is damaged"):
+        tables.read(path)
+
+
+@pytest.mark.parametrize("lost", ["values.csv", "values.json"])
+def test_a_missing_file_is_named(tmp_path: Path, lost: str):
+    tables.write(tmp_path / "values.csv", example(), COLUMNS, {})
+    (tmp_path / lost).unlink()
+    with pytest.raises(UserError, match=rf"{lost} cannot be read .*measure it again"):
+        tables.read(tmp_path / "values.csv")
+
+
+def test_a_table_of_another_program_is_refused(tmp_path: Path):
+    path = tmp_path / "values.csv"
+    tables.write(path, example(), COLUMNS, {})
+    companion = json.loads(path.with_suffix(".json").read_text())
+    companion["columns"] = {"other": "column"}
+    path.with_suffix(".json").write_text(json.dumps(companion))
+    with pytest.raises(UserError, match="other columns than"):
+        tables.read(path)
+
+
+def test_writing_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "file"
+    tables.write_atomically(path, b"old")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tables.os, "fsync", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        tables.write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_is_a_file_is_a_clear_error(tmp_path: Path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        tables.write_atomically(tmp_path / "taken" / "file", b"")
+
+
+def test_provenance_says_where_a_table_comes_from():
+    provenance = tables.provenance({"name": "x"}, None, "a device", 1.234)
+    assert provenance["settings"] == {"name": "x"}
+    assert provenance["data"] is None
+    assert provenance["device"] == "a device"
+    assert provenance["seconds"] == 1.2
+    assert set(provenance["libraries"]) == set(tables.LIBRARIES)
+    json.dumps(provenance)
+
+
+def test_the_revision_is_that_of_git(tmp_path: Path):
+    folder = Path(tables.__file__).parent
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=False)
+    expected = head.stdout.strip() if head.returncode == 0 else "unknown"
+    assert tables.revision().removesuffix("-modified") == expected
+
+
+def test_results_go_to_the_folder_of_the_configuration():
+    assert tables.results_folder(config.validate({"name": "mine"})) == Path("results/mine")
+
+
+def test_markdown_rounds_and_escapes():
+    text = tables.markdown(pd.DataFrame({"a": [1.23456, math.nan], "b": ["x|y", 7]}))
+    assert text == "| a | b |\n| --- | --- |\n| 1.23 | x\\|y |\n| - | 7 |"
+
+
+class Cells(HTMLParser):
+    """The texts of a page's cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside = False
+        self.cells: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag in ("td", "th"):
+            self.inside = True
+            self.cells.append("")
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.inside = False
+
+    def handle_data(self, data):
+        if self.inside:
+            self.cells[-1] += data
+
+
+def test_a_page_shows_the_same_cells_as_markdown():
+    statement = " and ".join(["gains at small & large rates, <b>whatever</b>"] * 5)
+    page = tables.page("fig1: <title>", "source & line", pd.DataFrame({"a": [1.23456, np.nan], "b": [statement, "y"]}))
+    parser = Cells()
+    parser.feed(page)
+    assert parser.cells == ["a", "b", "1.23", statement, "-", "y"]
+    assert "fig1: &lt;title&gt;" in page
+    assert "source &amp; line" in page

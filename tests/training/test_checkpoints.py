@@ -1,0 +1,88 @@
+import hashlib
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from repro.errors import UserError
+from repro.training import checkpoints
+
+
+def state(number: int) -> dict:
+    return {"weights": torch.full((50,), float(number)), "history": [{"epoch": number, "loss": 0.1}]}
+
+
+def number_in(loaded: dict | None) -> int:
+    assert loaded is not None
+    return loaded["history"][0]["epoch"]
+
+
+def test_what_was_saved_is_loaded(tmp_path):
+    assert checkpoints.load(tmp_path / "a.pt") is None
+    checkpoints.save(tmp_path / "a.pt", state(1))
+    loaded = checkpoints.load(tmp_path / "a.pt")
+    assert loaded is not None
+    assert torch.equal(loaded["weights"], state(1)["weights"])
+    assert loaded["history"] == state(1)["history"]
+
+
+def test_every_flipped_byte_is_noticed_and_the_previous_checkpoint_used(tmp_path, capsys):
+    path = tmp_path / "a.pt"
+    checkpoints.save(path, state(1))
+    checkpoints.save(path, state(2))
+    content = path.read_bytes()
+    for position in np.random.default_rng(0).integers(0, len(content), 50):
+        damaged = bytearray(content)
+        damaged[position] ^= 0x10
+        path.write_bytes(damaged)
+        assert number_in(checkpoints.load(path)) == 1
+        assert "a.pt is damaged" in capsys.readouterr().err
+    path.write_bytes(content)
+    assert number_in(checkpoints.load(path)) == 2
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.1, 0.5, 0.999])
+def test_a_truncated_checkpoint_is_noticed(tmp_path, kept):
+    path = tmp_path / "a.pt"
+    checkpoints.save(path, state(1))
+    checkpoints.save(path, state(2))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    assert number_in(checkpoints.load(path)) == 1
+
+
+def test_a_malicious_checkpoint_runs_nothing(tmp_path, capsys):
+    class Malicious:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "pwned"), "w"))
+
+    path = tmp_path / "a.pt"
+    payload = pickle.dumps(Malicious(), protocol=2)
+    path.write_bytes(hashlib.sha256(payload).digest() + payload)
+    assert checkpoints.load(path) is None
+    assert not (tmp_path / "pwned").exists()
+    assert "not a checkpoint" in capsys.readouterr().err
+
+
+def test_a_kill_between_the_renames_loses_nothing(tmp_path):
+    path = tmp_path / "a.pt"
+    checkpoints.save(path, state(1))
+    path.replace(checkpoints.previous(path))  # what a kill after the first rename leaves behind
+    assert number_in(checkpoints.load(path)) == 1
+    checkpoints.save(path, state(2))
+    assert number_in(checkpoints.load(path)) == 2
+
+
+def test_a_failing_write_keeps_the_old_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "a.pt"
+    checkpoints.save(path, state(1))
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        checkpoints.save(path, state(2))
+    assert number_in(checkpoints.load(path)) == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["a.pt"]

@@ -1,0 +1,100 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from repro import config, datasets, tables
+from repro.errors import UserError
+from repro.training import conditions
+
+SETTINGS = {
+    "name": "test",
+    "device": "cpu",
+    "batch_size": 16,
+    "data": {"source": "synthetic", "train_images": 100, "test_images": 50},
+    "network": {"depth": 8},
+    "training": {
+        "seeds": 2,
+        "conditions": [
+            {"normalisation": "batch", "learning_rate": 0.1, "epochs": 2},
+            {"normalisation": "none", "learning_rate": 100, "epochs": 2},
+        ],
+    },
+}
+
+
+def changed(**training) -> config.Configuration:
+    return config.validate({**SETTINGS, "training": {**SETTINGS["training"], **training}})
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_table_has_every_seed_and_epoch():
+    path = conditions.train(changed(), "batch-0.1")
+    table, provenance = tables.read(path)
+    assert list(table.columns) == list(conditions.COLUMNS)
+    assert table[["seed", "epoch"]].to_numpy().tolist() == [[0, 1], [0, 2], [1, 1], [1, 2]]
+    assert set(table["status"]) == {"finished"}
+    assert len(set(provenance["weights"].values())) == 2
+    assert provenance["data"]["checksum"] == datasets.load(changed().data).checksum
+
+
+def test_another_seed_trains_just_that_one(capsys):
+    first, _ = tables.read(conditions.train(changed(), "batch-0.1"))
+    capsys.readouterr()
+    table, _ = tables.read(conditions.train(changed(seeds=3), "batch-0.1"))
+    said = capsys.readouterr().err
+    assert "seed 2: epoch 2/2" in said
+    assert "seed 0" not in said
+    pd.testing.assert_frame_equal(table[table["seed"] < 2], first)
+
+
+def test_another_recipe_begins_anew():
+    paths = set()
+    data = datasets.load(changed().data)
+    for variant in (changed(), changed(momentum=0.5), changed(weight_decay=0), changed(augmentation=False)):
+        paths.add(conditions.checkpoint_path(variant, variant.training.conditions[0], data, 0))
+    assert len(paths) == 4
+    same = changed(seeds=7, checkpoint_minutes=1)
+    assert conditions.checkpoint_path(same, same.training.conditions[0], data, 0) in paths
+
+
+def test_divergence_stands_in_the_table():
+    table, _ = tables.read(conditions.train(changed(), "none-100"))
+    assert set(table["status"]) == {"diverged"}
+
+
+def test_too_few_images_and_unknown_conditions_are_refused():
+    with pytest.raises(UserError, match="batch_size is 128, but synthetic images has only 100"):
+        conditions.train(config.validate({**SETTINGS, "batch_size": 128}), "batch-0.1")
+    with pytest.raises(UserError, match=r"no condition 'batch-7'.*batch-0\.1, none-100"):
+        conditions.train(changed(), "batch-7")
+
+
+def test_sigterm_saves_and_says_resume(folder):
+    overlay = (
+        "{name: test, device: cpu, batch_size: 16, data: {source: synthetic, train_images: 100, test_images: 50},"
+        " network: {depth: 8}, training: {seeds: 1, conditions:"
+        " [{normalisation: batch, learning_rate: 0.1, epochs: 100000}]}}"
+    )
+    command = [sys.executable, "-m", "repro", "train", "batch-0.1", "--threads", "1", "--config", overlay]
+    environment = os.environ | {"PYTHONPATH": str(Path(conditions.__file__).parents[2])}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "epoch 2/" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    said = process.stderr.read()
+    assert process.wait(timeout=60) == conditions.RESUME_EXIT_CODE
+    assert "the same command resumes it" in said
+    process.stderr.close()
+    assert list((folder / "results" / "test" / "checkpoints").glob("*.pt"))

@@ -27,7 +27,8 @@ from pydantic.fields import FieldInfo
 from repro.errors import UserError
 
 Normalisation = Literal["batch", "none", "final"]
-Needs = Literal["training", "network", "nothing"]
+# What an experiment works on: trained networks, first training steps, untrained networks, or none.
+Needs = Literal["training", "steps", "network", "nothing"]
 Initialisation = Literal["xavier_normal", "kaiming_normal", "orthogonal", "pytorch_default"]
 
 
@@ -260,8 +261,8 @@ class Experiments(Section):
 
     training_curves: Section = _experiment("fig1", "training", "parquet", Section())
     gradient_histogram: GradientHistogram = _experiment("fig2", "network", "parquet", GradientHistogram())
-    step_landscape: StepLandscape = _experiment("fig3", "network", "csv", StepLandscape())
-    diverging_update: DivergingUpdate = _experiment("fig4", "network", "parquet", DivergingUpdate())
+    step_landscape: StepLandscape = _experiment("fig3", "steps", "csv", StepLandscape())
+    diverging_update: DivergingUpdate = _experiment("fig4", "steps", "parquet", DivergingUpdate())
     activation_growth: Seeds = _experiment("fig5", "network", "parquet", Seeds(seeds=20))
     output_gradients: Seeds = _experiment("fig6", "network", "parquet", Seeds())
     input_independence: InputIndependence = _experiment("table1", "network", "csv", InputIndependence())
@@ -326,13 +327,17 @@ def slice_for_experiment(configuration: Configuration, name: str) -> dict[str, A
 
     A job that is given just this reruns just when one of these settings changes.
     """
+    needs = experiment_entry(name)["needs"]
     keep = {
         "nothing": {"name", "device"},
         "network": {"name", "device", "batch_size", "data", "network"},
+        "steps": {"name", "device", "batch_size", "data", "network", "training"},
         "training": {"name", "device", "batch_size", "data", "network", "training"},
-    }[experiment_entry(name)["needs"]]
+    }[needs]
     settings = configuration.model_dump(mode="json")
     part = {key: settings[key] for key in settings if key in keep}
+    if needs == "steps":
+        part["training"] = {key: settings["training"][key] for key in ("momentum", "weight_decay", "augmentation")}
     part["experiments"] = {name: settings["experiments"][name]}
     return part
 

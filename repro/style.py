@@ -63,7 +63,7 @@ def source_line(experiment: str, provenance: Mapping[str, Any]) -> str:
     parts = []
     if provenance["data"]:
         parts.append(provenance["data"]["name"])
-    if "training" in settings:
+    if "conditions" in settings.get("training", {}):
         own = settings["training"]
     if "network" in settings:
         parts.append(f"ResNet-{own.get('depth') or settings['network']['depth']}")

@@ -148,7 +148,7 @@ def markdown(table: pd.DataFrame) -> str:
 
     def cell(value: object) -> str:
         if isinstance(value, float):
-            return "-" if math.isnan(value) else f"{value:.3g}"
+            return "-" if math.isnan(value) else f"{value:.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}"
         return str(value).replace("|", "\\|")
 
     lines = [" | ".join(map(str, table.columns)), " | ".join(["---"] * len(table.columns))]

@@ -37,7 +37,7 @@ def test_a_figure_says_where_it_comes_from():
 
 def test_the_training_depth_is_named_for_trained_networks():
     settings = PROVENANCE["settings"] | {
-        "training": {"depth": 8, "seeds": 2},
+        "training": {"depth": 8, "seeds": 2, "conditions": []},
         "experiments": {"training_curves": {}},
     }
     line = style.source_line("training_curves", PROVENANCE | {"settings": settings})

@@ -2,10 +2,11 @@
 
 y[o, i, j] = sum over c, a, b of w[o, c, a, b] x[c, stride i + a - padding, stride j + b - padding]
 
-with an odd kernel, padding (kernel - 1)/2 and x either zero outside its n x n grid (what the network uses) or periodic.  The
-periodic map is block diagonal in Fourier space (Sedghi, Gupta and Long, ICLR 2019, arXiv 1805.10408; with a stride, the
-frequencies that alias share a block).  The zero-padded one has no such basis: it is assembled as a sparse matrix, whose
-extreme singular values come from Lanczos iterations on it and on its inverse, a banded decomposition in the order (y, x, channel).
+with an odd kernel, padding (kernel - 1)/2 and x either zero outside its n x n grid (what the network uses) or
+periodic.  The periodic map is block diagonal in Fourier space (Sedghi, Gupta and Long, ICLR 2019, arXiv 1805.10408;
+with a stride, the frequencies that alias share a block).  The zero-padded one has no such basis: it is assembled as a
+sparse matrix, whose extreme singular values come from Lanczos iterations on it and on its inverse, a banded
+decomposition in the order (y, x, channel).
 """
 
 from collections.abc import Callable
@@ -30,7 +31,9 @@ _ILL_CONDITIONED = (
 
 
 class ConvolutionSpectrum(NamedTuple):
-    """Norm (largest singular value), smallest of the min(rows, columns) singular values, and their ratio, the condition."""
+    """Norm (largest singular value), smallest of the min(rows, columns) singular values, and their ratio, the
+    condition.
+    """
 
     norm: float
     smallest: float
@@ -40,7 +43,8 @@ class ConvolutionSpectrum(NamedTuple):
 def convolution_matrix(
     weights: ArrayLike, size: int, *, stride: int = 1, boundary: Literal["zero", "periodic"] = "zero"
 ) -> csr_array:
-    """The matrix of the convolution, (out m^2, in n^2) with m = ceil(n / stride); vectors are (channel, y, x) flattened.
+    """The matrix of the convolution, (out m^2, in n^2) with m = ceil(n / stride); vectors are (channel, y, x)
+    flattened.
 
     Args:
         weights: (out, in, k, k), k odd.
@@ -80,8 +84,8 @@ def _shift(size: int, out_size: int, stride: int, offset: int, boundary: str) ->
 def periodic_singular_values(weights: ArrayLike, size: int, *, stride: int = 1) -> Array:
     """All singular values of the convolution with a periodic boundary, descending, (min(out m^2, in n^2),), by FFT.
 
-    At output frequency g the block is the (out, in stride^2) matrix of transfer functions at the stride^2 input frequencies
-    that alias to g, divided by the stride.
+    At output frequency g the block is the (out, in stride^2) matrix of transfer functions at the stride^2 input
+    frequencies that alias to g, divided by the stride.
 
     Args and errors: as `convolution_matrix`, the size being a multiple of the stride.
     """
@@ -111,8 +115,8 @@ def zero_padded_singular_values(weights: ArrayLike, size: int, *, stride: int = 
     matrix = convolution_matrix(weights, size, stride=stride)
     if min(matrix.shape) > _LARGEST_DENSE:
         raise ValueError(
-            f"the convolution has {min(matrix.shape)} singular values, above {_LARGEST_DENSE}: use zero_padded_spectrum for the "
-            "extreme ones and zero_padded_quadrature for their distribution."
+            f"the convolution has {min(matrix.shape)} singular values, above {_LARGEST_DENSE}: use "
+            "zero_padded_spectrum for the extreme ones and zero_padded_quadrature for their distribution."
         )
     return np.asarray(svdvals(matrix.toarray()))
 
@@ -120,13 +124,13 @@ def zero_padded_singular_values(weights: ArrayLike, size: int, *, stride: int = 
 def zero_padded_spectrum(weights: ArrayLike, size: int, *, stride: int = 1, seed: int = 0) -> ConvolutionSpectrum:
     """Norm, smallest singular value and condition of the zero-padded convolution, to about 1e-8 relative.
 
-    The norm is the root of the largest eigenvalue of A'A, the smallest singular value that of the largest eigenvalue of its
-    inverse, both by Lanczos.  A square A is inverted by a banded LU decomposition; for another shape the smaller of A A' and
-    A'A is inverted by a banded Cholesky decomposition.
+    The norm is the root of the largest eigenvalue of A'A, the smallest singular value that of the largest eigenvalue
+    of its inverse, both by Lanczos.  A square A is inverted by a banded LU decomposition; for another shape the
+    smaller of A A' and A'A is inverted by a banded Cholesky decomposition.
 
-    Args and errors: as `convolution_matrix`; `seed` is that of the Lanczos start vectors.  A singular square operator gives
-    smallest = 0 and an infinite condition.  ArithmeticError when an operator that is not square has a condition above 1e5,
-    which squaring would spoil.
+    Args and errors: as `convolution_matrix`; `seed` is that of the Lanczos start vectors.  A singular square operator
+    gives smallest = 0 and an infinite condition.  numpy.linalg.LinAlgError (a ValueError) when an operator that is not
+    square has a condition above 1e5, which squaring would spoil.
     """
     kernel = _checked(weights, size, stride)
     matrix = convolution_matrix(kernel, size, stride=stride)
@@ -147,7 +151,7 @@ def zero_padded_spectrum(weights: ArrayLike, size: int, *, stride: int = 1, seed
         inverse = _rectangular_inverse_gram(wide)
     smallest = 1.0 / np.sqrt(_largest_eigenvalue(inverse, min(rows, columns), seed))
     if rows != columns and norm > 1e5 * smallest:
-        raise ArithmeticError(_ILL_CONDITIONED)
+        raise np.linalg.LinAlgError(_ILL_CONDITIONED)
     return _spectrum(norm, smallest)
 
 
@@ -193,7 +197,7 @@ def _rectangular_inverse_gram(wide: csr_array) -> Callable[[Array], Array]:
     try:
         factor = cholesky_banded(band, lower=True, overwrite_ab=True)
     except np.linalg.LinAlgError as error:
-        raise ArithmeticError(_ILL_CONDITIONED) from error
+        raise np.linalg.LinAlgError(_ILL_CONDITIONED) from error
     return lambda vector: np.asarray(cho_solve_banded((factor, True), vector))
 
 
@@ -211,8 +215,8 @@ def zero_padded_quadrature(
 def effective_rank(singular_values: ArrayLike) -> float:
     """exp(-sum p log p) with p = sigma^2 / sum sigma^2: the number of directions that carry the map's energy.
 
-    After Roy and Vetterli, EUSIPCO 2007, who normalise the singular values; here their squares, so that p is the spectrum of the
-    Gram matrix with unit trace.
+    After Roy and Vetterli, EUSIPCO 2007, who normalise the singular values; here their squares, so that p is the
+    spectrum of the Gram matrix with unit trace.
 
     Raises:
         ValueError: for values that are negative, not finite or all zero.

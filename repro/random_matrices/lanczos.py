@@ -1,8 +1,9 @@
 """Singular values of an operator known only through products with it and with its transpose.
 
-Golub-Kahan-Lanczos bidiagonalisation: A V = U B with orthonormal U, V and upper bidiagonal B.  The singular values of B approach
-the extreme ones of A; the squares of the first components of its right singular vectors are the weights of a Gauss quadrature
-for the spectral measure of A'A seen from the start vector (stochastic Lanczos quadrature when that vector is random).
+Golub-Kahan-Lanczos bidiagonalisation: A V = U B with orthonormal U, V and upper bidiagonal B.  The singular values of
+B approach the extreme ones of A; the squares of the first components of its right singular vectors are the weights of
+a Gauss quadrature for the spectral measure of A'A seen from the start vector (stochastic Lanczos quadrature when that
+vector is random).
 
 Sources: Golub and Kahan, SIAM J. Numer. Anal. 2 (1965) 205; Golub and Meurant, Matrices, Moments and Quadrature (2010);
 Ubaru, Chen and Saad, SIAM J. Matrix Anal. Appl. 38 (2017) 1075.
@@ -19,7 +20,9 @@ Array = NDArray[np.float64]
 
 
 class Bidiagonalisation(NamedTuple):
-    """A V = U B, A' U = V B' + residual v e_k': `diagonal` (k,) and `superdiagonal` (k-1,) of B, and `residual` >= 0."""
+    """A V = U B, A' U = V B' + residual v e_k': `diagonal` (k,) and `superdiagonal` (k-1,) of B, and `residual` >=
+    0.
+    """
 
     diagonal: Array
     superdiagonal: Array
@@ -83,10 +86,14 @@ def golub_kahan_lanczos(operator: Any, steps: int, start: Array) -> Bidiagonalis
     linear = aslinearoperator(operator)
     rows, columns = linear.shape
     if steps != int(steps) or not 1 <= steps <= min(rows, columns):
-        raise ValueError(f"steps must be an integer from 1 to {min(rows, columns)} for an operator of shape {linear.shape}.")
+        raise ValueError(
+            f"steps must be an integer from 1 to {min(rows, columns)} for an operator of shape {linear.shape}."
+        )
     start = np.asarray(start, dtype=float)
     if start.shape != (columns,) or not np.all(np.isfinite(start)) or not np.any(start):
-        raise ValueError(f"the start vector must be finite, not zero and of shape ({columns},), got shape {start.shape}.")
+        raise ValueError(
+            f"the start vector must be finite, not zero and of shape ({columns},), got shape {start.shape}."
+        )
     state = _Lanczos(linear, start, steps)
     state.advance(steps)
     return state.result()
@@ -150,8 +157,9 @@ def extreme_singular_values(
 ) -> ExtremeSingularValues:
     """Largest and smallest of the min(m, n) singular values of A by Golub-Kahan-Lanczos from a random start vector.
 
-    Steps are added until both bounds are below tolerance times the value, or `maximum_steps` is reached: read the bounds.
-    The largest settles in tens of steps; the smallest of an ill-conditioned operator may need all min(m, n) of them.
+    Steps are added until both bounds are below tolerance times the value, or `maximum_steps` is reached: read the
+    bounds. The largest settles in tens of steps; the smallest of an ill-conditioned operator may need all min(m, n)
+    of them.
 
     Args:
         operator: (m, n), as `golub_kahan_lanczos`.
@@ -184,8 +192,8 @@ def extreme_singular_values(
 def spectral_quadrature(operator: Any, *, probes: int, steps: int, seed: int) -> SpectralQuadrature:
     """Spectral distribution of the singular values of A by stochastic Lanczos quadrature.
 
-    For a random sign vector z of dimension d = min(m, n), z' f(A'A) z / d has the mean of f over the squared singular values as its
-    expectation, and k Lanczos steps integrate polynomials of degree below 2k in sigma^2 exactly.
+    For a random sign vector z of dimension d = min(m, n), z' f(A'A) z / d has the mean of f over the squared singular
+    values as its expectation, and k Lanczos steps integrate polynomials of degree below 2k in sigma^2 exactly.
 
     Args:
         operator: (m, n), as `golub_kahan_lanczos`.
@@ -214,6 +222,8 @@ def spectral_quadrature(operator: Any, *, probes: int, steps: int, seed: int) ->
 
 
 def _tall(operator: Any) -> LinearOperator:
-    """The operator or its transpose, whichever has no more columns than rows: its null space is no singular value of A."""
+    """The operator or its transpose, whichever has no more columns than rows: its null space is no singular value of
+    A.
+    """
     linear = aslinearoperator(operator)
     return linear if linear.shape[0] >= linear.shape[1] else linear.T

@@ -16,7 +16,7 @@ Appl. 435 (2011) 659 (stratification); Demmel, Gu, Eisenstat, Slapnicar, Veselic
 1322 and 1343 (dgejsv).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import pairwise
@@ -60,12 +60,20 @@ def graded_product(factors: Iterable[ArrayLike]) -> GradedProduct:
         ValueError: for no factor, shapes that do not match, entries that are not finite, or singular values that span
             more than the range of double precision (about 10^289).
     """
-    matrices = _checked(factors)
+    *_, product = _suffixes(_checked(factors))
+    return product
+
+
+def _suffixes(matrices: list[Array]) -> Iterator[GradedProduct]:
+    """Decompositions of X_M, X_(M-1) X_M, ..., X_1 ... X_M."""
     width = matrices[-1].shape[1]
     basis = np.eye(width)
     diagonal, rows, exponent = np.ones(width), np.eye(width), 0
     for matrix in reversed(matrices):
-        basis, triangle, order = qr((matrix @ basis) * diagonal, mode="economic", pivoting=True, check_finite=False)
+        magnitude = int(np.frexp(np.abs(matrix).max())[1])
+        exponent += magnitude
+        scaled = (np.ldexp(matrix, -magnitude) @ basis) * diagonal
+        basis, triangle, order = qr(scaled, mode="economic", pivoting=True, check_finite=False)
         diagonal = np.abs(np.diag(triangle))
         rank = int(np.count_nonzero(diagonal))  # exact zeros only; pivoting puts them last
         basis, triangle, diagonal = basis[:, :rank], triangle[:rank], diagonal[:rank]
@@ -79,7 +87,7 @@ def graded_product(factors: Iterable[ArrayLike]) -> GradedProduct:
                     "the singular values of the product span more than the range of double precision (about 10^289): "
                     "use fewer factors."
                 )
-    return GradedProduct(diagonal, rows, exponent)
+        yield GradedProduct(diagonal, rows, exponent)
 
 
 def product_singular_values(factors: Iterable[ArrayLike]) -> Array:
@@ -95,11 +103,26 @@ def product_singular_values(factors: Iterable[ArrayLike]) -> Array:
         ValueError: as `graded_product`.
     """
     matrices = _checked(factors)
-    product = graded_product(matrices)
-    values = np.zeros(min(matrices[0].shape[0], matrices[-1].shape[1]))
-    if len(product.diagonal):
-        values[: len(product.diagonal)] = _jacobi_singular_values(product)
-    return values
+    return suffix_singular_values(matrices, [len(matrices)])[len(matrices)]
+
+
+def suffix_singular_values(factors: Iterable[ArrayLike], depths: Collection[int]) -> dict[int, Array]:
+    """Singular values of the products of the last d factors, X_(M-d+1) ... X_M, for every d in depths; one pass over
+    them.
+
+    Args, accuracy and errors: as `product_singular_values`; also ValueError for a depth outside 1..M.
+    """
+    matrices = _checked(factors)
+    if not depths or not all(1 <= depth <= len(matrices) for depth in depths):
+        raise ValueError(f"depths must lie between 1 and the number of factors, {len(matrices)}, got {list(depths)}.")
+    spectra = {}
+    for depth, product in enumerate(_suffixes(matrices), start=1):
+        if depth in depths:
+            values = np.zeros(min(matrices[-depth].shape[0], matrices[-1].shape[1]))
+            if len(product.diagonal):
+                values[: len(product.diagonal)] = _jacobi_singular_values(product)
+            spectra[depth] = values
+    return spectra
 
 
 def product_condition(singular_values: ArrayLike) -> float:
@@ -132,16 +155,28 @@ def gaussian_product_spectra(
     Raises:
         ValueError: for a size, number of factors, of draws or of workers below 1.
     """
-    for name, number in {"size": size, "factors": factors, "draws": draws, "workers": workers}.items():
+    for name, number in {"size": size, "factors": factors, "draws": draws}.items():
         if number != int(number) or number < 1:
             raise ValueError(f"{name} must be an integer of at least 1, got {number}.")
-    spectrum = partial(_gaussian_product_spectrum, size, factors, scale)
+    return np.stack(in_processes(partial(_gaussian_product_spectrum, size, factors, scale), seed, draws, workers))
+
+
+def in_processes(
+    measure: Callable[[np.random.SeedSequence], Array], seed: int, draws: int, workers: int
+) -> list[Array]:
+    """measure(seed sequence of draw d) for d = 0, 1, ..., draws - 1, in this process (one worker) or in several.
+
+    Raises:
+        ValueError: for a number of workers below 1.
+    """
+    if workers != int(workers) or workers < 1:
+        raise ValueError(f"workers must be an integer of at least 1, got {workers}.")
     sequences = np.random.SeedSequence(seed).spawn(draws)
     if workers == 1:
-        return np.stack([spectrum(sequence) for sequence in sequences])
+        return [measure(sequence) for sequence in sequences]
     # processes, because SciPy's wrapper of dgejsv keeps the interpreter locked
     with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn")) as pool:
-        return np.stack(list(pool.map(spectrum, sequences)))
+        return list(pool.map(measure, sequences))
 
 
 def _gaussian_product_spectrum(size: int, factors: int, scale: float, sequence: np.random.SeedSequence) -> Array:
@@ -154,7 +189,7 @@ def _jacobi_singular_values(product: GradedProduct) -> Array:
     # joba 0: relative accuracy for a well-conditioned matrix times a diagonal; no vectors, full range, no perturbation
     values, _, _, work, _, info = dgejsv(scaled, joba=0, jobu=3, jobv=3, jobr=0, jobt=0, jobp=0, overwrite_a=1)
     if info != 0:
-        raise ArithmeticError(f"LAPACK dgejsv did not converge (info = {info}).")
+        raise np.linalg.LinAlgError(f"LAPACK dgejsv did not converge (info = {info}).")
     return np.asarray(np.ldexp(values * (work[0] / work[1]), product.exponent))
 
 

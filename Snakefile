@@ -1,0 +1,53 @@
+# Every figure and table of the paper as one graph of files: `snakemake -n` explains the plan, `snakemake fig5` makes
+# one item. Jobs call the steps of `python -m repro`, which also run by hand.
+import json
+import os
+import re
+import sys
+
+from repro import dependencies
+from repro.config import experiment_entry, experiment_names, validate
+from repro.config import slice_for_condition, slice_for_data, slice_for_experiment
+from repro.errors import UserError
+
+try:
+    configuration = validate(config)
+except UserError as error:
+    sys.exit(f"Error: {error}")
+
+# The report's captions read the resolved settings.
+config.update(configuration.model_dump(mode="json"))
+
+# Jobs run with the Python that runs Snakemake, also when its environment is not activated.
+os.environ.update(
+    PATH=os.pathsep.join([os.path.dirname(sys.executable), os.getenv("PATH", "")])
+)
+
+RESULTS = f"results/{configuration.name}"
+FIGURES = f"paper_figures/{configuration.name}"
+# name -> item of the paper, what it needs, format of its table
+EXPERIMENTS = {name: experiment_entry(name) for name in experiment_names()}
+CONDITIONS = [condition.name for condition in configuration.training.conditions]
+
+
+rule all:
+    default_target: True
+    input:
+        f"{FIGURES}/report.html",
+        f"{RESULTS}/claims.md",
+        [f"{FIGURES}/{entry['item']}.pdf" for entry in EXPERIMENTS.values()],
+
+
+rule figures:
+    input:
+        [f"{FIGURES}/{entry['item']}.pdf" for entry in EXPERIMENTS.values()],
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/measure.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"

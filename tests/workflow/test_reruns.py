@@ -1,0 +1,178 @@
+"""A small real run, and that a change reruns exactly what depends on it."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.workflow.conftest import ITEMS, TINY, TINY_FILES, Tree, environment
+
+# The finished run is made once.
+pytestmark = pytest.mark.xdist_group("workflow")
+
+GATHERED = {"claims": 1, "report": 1}
+
+
+@pytest.fixture
+def tree(finished: Tree, tmp_path: Path) -> Tree:
+    """The finished run, to change at will."""
+    return finished.copy(tmp_path / "tree")
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_run_makes_tables_figures_claims_and_report(finished: Tree):
+    results, figures = finished.folder / "results" / "tiny", finished.folder / "paper_figures" / "tiny"
+    histories = pd.read_parquet(results / "training_curves.parquet")
+    assert set(histories["condition"]) == {"batch-0.1", "none-0.001"}
+    for name, item in ITEMS.items():
+        assert (results / f"{name}.json").exists()
+        for suffix in ("pdf", "svg", "png", "md", "html"):
+            assert (figures / f"{item}.{suffix}").stat().st_size > 100
+    assert "| fig1 |" in (results / "claims.md").read_text()
+    assert json.loads((results / "configuration.json").read_text())["training"]["momentum"] == 0.9
+
+
+def test_the_report_holds_each_figure_with_its_caption(finished: Tree):
+    report = (finished.folder / "paper_figures" / "tiny" / "report.html").read_text()
+    for item in ITEMS.values():
+        assert f"paper_figures/tiny/{item}.svg" in report
+    assert "results/tiny/claims.html" in report
+    # Captions are filled in with the resolved configuration.
+    assert "Figure 5: moments against depth." in report
+    assert "ResNet-8 (shortcut B" in report
+    assert "{{" not in report.split("const results")[-1].split("</script>")[0]
+
+
+def test_a_second_run_does_nothing(finished: Tree):
+    result = finished.snakemake(configuration=TINY_FILES)
+    assert result.returncode == 0
+    assert "Nothing to be done" in result.stdout
+
+
+def test_touching_reruns_nothing(tree: Tree):
+    for path in [*tree.folder.glob("repro/**/*.py"), *tree.folder.glob("config/*"), *tree.folder.glob("workflow/**/*")]:
+        path.touch()
+    for path in tree.folder.glob("results/tiny/**/*.*"):
+        path.touch()
+    assert tree.plan(configuration=TINY_FILES) == {}
+
+
+def test_editing_an_experiment_reruns_it_and_its_figure(tree: Tree):
+    module = "repro/experiments/activation_growth.py"
+    original = (tree.folder / module).read_bytes()
+    tree.edit(module)
+    assert tree.plan(configuration=TINY_FILES) == {"measure_activation_growth": 1, "fig5": 1} | GATHERED
+    (tree.folder / module).write_bytes(original)
+    assert tree.plan(configuration=TINY_FILES) == {}
+
+
+def test_editing_the_style_redraws(tree: Tree):
+    tree.edit("repro/style.py")
+    assert tree.plan(configuration=TINY_FILES) == dict.fromkeys(ITEMS.values(), 1) | {"report": 1}
+
+
+def test_editing_how_claims_are_judged_judges_again(tree: Tree):
+    tree.edit("repro/claims.py")
+    assert tree.plan(configuration=TINY_FILES) == GATHERED
+
+
+def test_editing_what_changes_no_result_reruns_nothing(tree: Tree):
+    for module in ("repro/progress.py", "repro/errors.py", "repro/config.py", "repro/__main__.py"):
+        tree.edit(module)
+    assert tree.plan(configuration=TINY_FILES) == {}
+
+
+def test_editing_the_networks_reruns_all_that_has_one(tree: Tree):
+    tree.edit("repro/networks.py")
+    expected = {"train": 2, "measure_training_curves": 1, "fig1": 1, "measure_activation_growth": 1, "fig5": 1}
+    assert tree.plan(configuration=TINY_FILES) == expected | GATHERED
+
+
+def test_changing_a_learning_rate_retrains_one_condition(tree: Tree):
+    conditions = [TINY["training"]["conditions"][0], TINY["training"]["conditions"][1] | {"learning_rate": 2e-3}]
+    overlay = tree.overlay("rate", {"training": {"conditions": conditions}})
+    expected = {"train": 1, "measure_training_curves": 1, "fig1": 1} | GATHERED
+    assert tree.plan(configuration=(*TINY_FILES, overlay)) == expected
+
+
+def test_changing_an_experiments_seeds_measures_it_again(tree: Tree):
+    overlay = tree.overlay("seeds", {"experiments": {"activation_growth": {"seeds": 3}}})
+    expected = {"measure_activation_growth": 1, "fig5": 1} | GATHERED
+    assert tree.plan(configuration=(*TINY_FILES, overlay)) == expected
+
+
+def test_a_lost_figure_is_drawn_again(tree: Tree):
+    (tree.folder / "paper_figures" / "tiny" / "fig8.pdf").unlink()
+    assert tree.plan("figures", configuration=TINY_FILES) == {"fig8": 1}
+
+
+def test_another_name_leaves_everything_else_untouched(tree: Tree):
+    before = checksums(tree.folder / "results") | checksums(tree.folder / "paper_figures")
+    overlay = tree.overlay("other", {"name": "other"})
+    result = tree.snakemake("fig8", configuration=(*TINY_FILES, overlay))
+    assert result.returncode == 0, result.stdout
+    assert (tree.folder / "paper_figures" / "other" / "fig8.pdf").exists()
+    after = checksums(tree.folder / "results") | checksums(tree.folder / "paper_figures")
+    assert {path: after[path] for path in before} == before
+    assert {path.split("/")[0] for path in set(after) - set(before)} == {"other"}
+    assert tree.plan(configuration=TINY_FILES) == {}
+
+
+def test_a_failure_stops_only_what_depends_on_it_and_shows_its_sentence(tree: Tree):
+    sentence = "The seeds are spoilt; choose others."
+    broken = f"\n\ndef measure(configuration):\n    raise __import__('repro.errors').errors.UserError({sentence!r})\n"
+    tree.edit("repro/experiments/activation_growth.py", broken)
+    tree.edit("repro/experiments/limiting_spectrum.py")
+    drawn = tree.folder / "paper_figures" / "tiny" / "fig8.pdf"
+    before = drawn.stat().st_mtime_ns
+    result = tree.snakemake("fig5", "fig8", configuration=TINY_FILES)
+    assert result.returncode != 0
+    assert f"Error: {sentence}" in result.stdout
+    assert "Traceback" not in result.stdout
+    assert drawn.stat().st_mtime_ns > before
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint(tree: Tree):
+    condition = {"normalisation": "batch", "learning_rate": 0.1, "epochs": 30}
+    overlay = tree.overlay("long", {"name": "long", "training": {"conditions": [condition], "checkpoint_minutes": 0.0}})
+    files = (*TINY_FILES, overlay)
+    target = "results/long/training/batch-0.1.parquet"
+    command = tree.command(target, configuration=files)
+    process = subprocess.Popen(
+        command,
+        cwd=tree.folder,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        process_group=0,
+    )
+    checkpoints = tree.folder / "results" / "long" / "checkpoints"
+    deadline = time.monotonic() + 300
+    while not list(checkpoints.glob("batch-0.1-seed0-*.pt")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tree.folder / target).exists()
+
+    assert tree.snakemake("--unlock", configuration=files).returncode == 0
+    result = tree.snakemake(target, configuration=files)
+    assert result.returncode == 0, result.stdout
+    assert list(pd.read_parquet(tree.folder / target)["epoch"]) == list(range(1, 31))
+    log = (tree.folder / "results" / "long" / "logs" / "train-batch-0.1.log").read_text()
+    assert "epoch 30/30" in log
+    assert "epoch 1/30" not in log

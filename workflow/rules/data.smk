@@ -1,0 +1,18 @@
+# The images: downloaded or read, verified and decoded once, before anything needs them.
+
+
+rule data:
+    input:
+        dependencies.measuring("repro.datasets"),
+    output:
+        f"{RESULTS}/data.json",
+    log:
+        f"{RESULTS}/logs/data.log",
+    conda:
+        "../../environment.yml"
+    params:
+        configuration=json.dumps(slice_for_data(configuration)),
+    message:
+        "Preparing the images"
+    shell:
+        "python -m repro data --config {params.configuration:q} --threads {threads} > {log} 2>&1"

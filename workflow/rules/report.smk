@@ -1,0 +1,62 @@
+# What the tables say about the paper's claims, and Snakemake's own report of everything.
+
+
+rule claims:
+    input:
+        sources=sorted(
+            {
+                source
+                for experiment in EXPERIMENTS
+                for source in dependencies.judging(f"repro.experiments.{experiment}")
+            }
+        ),
+        tables=[
+            f"{RESULTS}/{experiment}.{entry['table']}"
+            for experiment, entry in EXPERIMENTS.items()
+        ],
+    output:
+        markdown=f"{RESULTS}/claims.md",
+        page=report(
+            f"{RESULTS}/claims.html",
+            caption="../report/claims.rst",
+            category="Claims",
+            labels={"item": "claims", "experiment": "all", "shows": "verdicts"},
+        ),
+    log:
+        f"{RESULTS}/logs/claims.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    message:
+        "Deciding the paper's claims"
+    shell:
+        "python -m repro claims --tables $(dirname {output.markdown:q}) --output {output.markdown:q} > {log} 2>&1"
+
+
+rule report:
+    input:
+        rules.claims.output,
+        [
+            f"{FIGURES}/{entry['item']}.{suffix}"
+            for entry in EXPERIMENTS.values()
+            for suffix in ("svg", "html")
+        ],
+        [f"workflow/report/{entry['item']}.rst" for entry in EXPERIMENTS.values()],
+        "workflow/report/claims.rst",
+        "workflow/report/workflow.rst",
+    output:
+        report=f"{FIGURES}/report.html",
+        configuration=f"{RESULTS}/configuration.json",
+    log:
+        f"{RESULTS}/logs/report.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        configuration=configuration.model_dump_json(indent=2),
+    message:
+        "Gathering figures and claims in {output.report}"
+    # A second Snakemake, which only reads: the first one holds the lock.
+    shell:
+        "printf '%s\\n' {params.configuration:q} > {output.configuration:q}"
+        " && snakemake figures claims --configfile {output.configuration:q} --report {output.report:q} --nolock > {log} 2>&1"

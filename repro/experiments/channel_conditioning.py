@@ -41,6 +41,7 @@ QUANTITIES = {
     "mean_energy": "share of energy in the mean",
     "scale_spread": "std over channels of ln std",
 }
+LINES = {"second moment": "-", "covariance": "--"}
 
 
 def condition_number(eigenvalues: NDArray[np.float64]) -> float:
@@ -153,15 +154,9 @@ def plot(table: pd.DataFrame) -> Figure:
         axis.set_xlabel("layer")
     handles = [Line2D([], [], color=style.COLOURS[name], label=style.NAMES[name]) for name in ("batch", "none")]
     handles += [Line2D([], [], color="0.3", ls=line, label=label) for label, line in LINES.items()]
-    figure.legend(handles=handles, loc="outside upper center", ncols=4)
-    axes[1, 1].text(
-        0.98, 0.97, f"median and quartiles of\n{table['seed'].nunique()} seeds; grey: a stage begins", transform=axes[1, 1].transAxes,
-        ha="right", va="top", fontsize=7,
-    )  # fmt: skip
+    title = f"median and quartiles of {table['seed'].nunique()} seeds; grey lines: a stage begins"
+    figure.legend(handles=handles, loc="outside upper center", ncols=4, title=title, title_fontsize=8)
     return figure
-
-
-LINES = {"second moment": "-", "covariance": "--"}
 
 
 def _curves(axis: Axes, table: pd.DataFrame, quantities: tuple[str, ...]) -> None:

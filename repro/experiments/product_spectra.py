@@ -116,8 +116,8 @@ def _ill_conditioned(table: pd.DataFrame) -> Verdict:
 
 CLAIMS = [
     Claim(
-        "The spectra follow the limiting law up to its right end (largest values within a share 3 N^(-2/3) of it, three "
-        "times the scale of the largest eigenvalue's fluctuations; 3 % at N = 1000).",
+        "The spectra follow the limiting law up to its right end (largest values within a share 3 N^(-2/3) of it, "
+        "three times the scale of the largest value's fluctuations; 3 % at N = 1000).",
         "Theorem 1, Figure 9",
         _edges,
     ),

@@ -7,18 +7,21 @@ falls only for steps a hundred times smaller, and soon explodes.
 
 import copy
 from collections.abc import Iterator
-from typing import Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from repro import datasets, devices, style
+from repro.claims import Claim, Verdict, verdict
 from repro.config import Configuration
 from repro.experiments.first_steps import trainee
 from repro.progress import track
@@ -113,18 +116,19 @@ def median_curves(table: pd.DataFrame) -> pd.DataFrame:
 def crossing(curve: pd.Series, level: float) -> float:
     """The step length beyond the curve's minimum at which it first reaches `level`; NaN where it does not.
 
-    Interpolated linearly in log-log between neighbours; next to an overflow, the overflowing step length itself.
-    `curve` holds relative losses, positive or infinite, indexed by rising step lengths.
+    `curve` holds relative losses, not negative, infinite where they overflow, indexed by rising step lengths.
+    Interpolated linearly in log-log between neighbours; next to an overflow, the overflowing step length itself; the
+    first one if the whole curve lies at or above `level`.
     """
     beyond = curve.loc[curve.idxmin() :]
     reached = np.flatnonzero(beyond.to_numpy() >= level)
-    if not len(reached) or reached[0] == 0:
+    if not len(reached):
         return float("nan")
-    (lower, upper), (low, high) = beyond.index[reached[0] - 1 : reached[0] + 1], beyond.iloc[reached[0] - 1 :][:2]
-    if not np.isfinite(high):
-        return float(upper)
-    share = (np.log(level) - np.log(low)) / (np.log(high) - np.log(low))
-    return float(np.exp(np.log(lower) + share * (np.log(upper) - np.log(lower))))
+    last = int(reached[0])
+    if last == 0 or not np.isfinite(beyond.iloc[last]):
+        return float(beyond.index[last])
+    pair = beyond.iloc[last - 1 : last + 1].clip(lower=np.finfo(float).tiny)  # a loss of zero has no logarithm
+    return float(np.exp(np.interp(np.log(level), np.log(pair), np.log(pair.index.to_numpy()))))
 
 
 def features(curves: pd.DataFrame) -> pd.DataFrame:
@@ -164,36 +168,135 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot(table: pd.DataFrame) -> Figure:
-    """Relative loss against step length with BN (left) and without (right), a curve for each mini-batch."""
-    figure, axes = style.panels(1, 2, height=3.1)
+    """Relative loss against step length with BN (left) and without (right), a curve for each mini-batch.
+
+    The curve is the median over seeds, with each seed faintly if there are several. A cross at the top marks a step
+    length at which it overflows; losses far beyond the published panel's end are cut off.
+    """
+    figure, axes = style.panels(1, 2, height=3.3)
     medians = median_curves(table)
+    mini_batches = sorted(table["mini_batch"].unique())
+    colours = dict(zip(mini_batches, style.sequence(len(mini_batches) + 1), strict=False))
     for axis, normalisation in zip(axes[0], ("batch", "none"), strict=True):
-        chosen = medians[medians["normalisation"] == normalisation]
-        colours = _shades(normalisation, chosen["mini_batch"].nunique())
-        for number, (mini_batch, curve) in enumerate(chosen.groupby("mini_batch")):
-            colour = colours[number]
-            drawn = curve.set_index("step_length")["relative_loss"]
-            line = ("-", "--", ":", "-.")[number % 4]
-            axis.plot(drawn[np.isfinite(drawn)], line, color=colour, lw=1.8, label=f"mini-batch {mini_batch}")
-            overflown = drawn.index[~np.isfinite(drawn)]
-            height = np.full(len(overflown), 0.98 - 0.04 * number)
-            axis.plot(overflown, height, "x", color=colour, ms=4, transform=axis.get_xaxis_transform())
-            faint = table[(table["normalisation"] == normalisation) & (table["mini_batch"] == mini_batch)]
-            if faint["seed"].nunique() > 1:
-                for _, one in faint[np.isfinite(faint["relative_loss"])].groupby("seed"):
-                    axis.plot(one["step_length"], one["relative_loss"], line, color=colour, lw=0.6, alpha=0.35)
-            _published_marks(axis, PUBLISHED.get((normalisation, cast(int, mini_batch)), {}), colour)
-        axis.axhline(1, color="0.6", lw=0.8, zorder=0)
-        axis.set(xscale="log", yscale="log", xlabel="step length a", title=style.NAMES[normalisation])
+        for number, mini_batch in enumerate(mini_batches):
+            look: dict[str, Any] = {"color": colours[mini_batch], "ls": ("-", "--", "-.", ":")[number % 4]}
+            chosen = medians[(medians["normalisation"] == normalisation) & (medians["mini_batch"] == mini_batch)]
+            curve = chosen.set_index("step_length")["relative_loss"]
+            finite = np.isfinite(curve)
+            axis.plot(curve[finite], lw=1.8, label=f"mini-batch {mini_batch}", **look)
+            height = np.full((~finite).sum(), 0.985 - 0.035 * number)
+            axis.plot(
+                curve.index[~finite], height, "x", color=look["color"], ms=3.5, transform=axis.get_xaxis_transform()
+            )
+            if table["seed"].nunique() > 1:
+                _single_seeds(axis, table, normalisation, mini_batch, look)
+            published = PUBLISHED.get((normalisation, mini_batch), {})
+            for step, loss in _published_points(published):
+                axis.plot(step, loss, "o", mfc="white", mec=look["color"], ms=5)
+        _dress(axis, normalisation)
     axes[0, 0].set_ylabel(r"relative loss $L(w - a\,g)\,/\,L(w)$")
-    for axis in axes[0]:
-        axis.legend(loc="upper left")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    handles.append(Line2D([], [], ls="", marker="o", mfc="white", mec="0.3", ms=5))
+    labels.append("published (read off)")
+    if not np.isfinite(medians["relative_loss"]).all():
+        handles.append(Line2D([], [], ls="", marker="x", color="0.3", ms=3.5))
+        labels.append("overflow")
+    seeds = table["seed"].nunique()
+    title = f"median of {seeds} seeds" if seeds > 1 else None
+    axes[0, 0].legend(handles, labels, title=title, title_fontsize=8, loc="best", handlelength=2.6)
     return figure
 
 
-def _shades(normalisation: str, count: int) -> list[tuple[float, float, float]]:
-    return []
+def _single_seeds(axis: Axes, table: pd.DataFrame, normalisation: str, mini_batch: int, look: dict[str, Any]) -> None:
+    chosen = table[(table["normalisation"] == normalisation) & (table["mini_batch"] == mini_batch)]
+    for _, one in chosen[np.isfinite(chosen["relative_loss"])].groupby("seed"):
+        axis.plot(one["step_length"], one["relative_loss"], lw=0.6, alpha=0.5, **look)
 
 
-def _published_marks(axis: Axes, published: dict[str, float], colour: tuple[float, float, float]) -> None:
-    pass
+def _published_points(published: dict[str, float]) -> list[tuple[float, float]]:
+    """The places (step length, relative loss) on the published curve that are known."""
+    points = [
+        ("step at minimum", published.get("minimum", np.nan)),
+        ("step back at 1", 1.0),
+        ("step at 1e6", EXPLOSION),
+    ]
+    return [(published[feature], loss) for feature, loss in points if feature in published]
+
+
+def _dress(axis: Axes, normalisation: str) -> None:
+    axis.axhline(1, color="0.7", lw=0.8, zorder=0)
+    axis.set(xscale="log", yscale="log", xlabel="step length $a$", title=style.NAMES[normalisation])
+    low, high = axis.get_ylim()
+    axis.set_ylim(low, min(high, 100 * EXPLOSION))
+    if high / low < 30:  # too short for labels at powers of ten only
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter(NullFormatter())
+
+
+STILL_FALLS = 0.025  # the shortest of the steps with BN at which the published curves have their minimum
+SOON = 0.01  # a step length above all at which the published curves without BN reach 1e6
+
+
+def _falls_far(table: pd.DataFrame) -> Verdict:
+    curves = median_curves(table)
+    steps = curves["step_length"]
+    if not steps.min() <= STILL_FALLS <= steps.max():
+        return verdict(None, f"a step of {STILL_FALLS:g} is not among those examined")
+    losses = {}
+    for mini_batch, chosen in curves[curves["normalisation"] == "batch"].groupby("mini_batch"):
+        known = chosen[np.isfinite(chosen["relative_loss"])]
+        if known["step_length"].max() < STILL_FALLS:
+            losses[mini_batch] = np.inf
+        else:
+            losses[mini_batch] = np.interp(np.log(STILL_FALLS), np.log(known["step_length"]), known["relative_loss"])
+    text = ", ".join(f"{loss:.2f} at mini-batch {mini_batch}" for mini_batch, loss in losses.items())
+    return verdict(all(loss < 1 for loss in losses.values()), f"relative loss {text}; {_seeds(table)}")
+
+
+def _explodes_without(table: pd.DataFrame) -> Verdict:
+    found = features(median_curves(table)).set_index(["normalisation", "mini_batch"])["step at 1e6"]
+    without, with_ = found.loc["none"], found.loc["batch"]
+    if table["step_length"].max() < SOON:
+        return verdict(None, f"no step as long as {SOON:g} was examined")
+    text = ", ".join(f"{_step(step)} at mini-batch {mini_batch}" for mini_batch, step in without.items())
+    text = f"reached without BN at step {text}; with BN at {int(with_.notna().sum())} of {len(with_)} mini-batches"
+    return verdict(bool((without < SOON).all() and with_.isna().all()), f"{text}; {_seeds(table)}")
+
+
+def _reaches_further(table: pd.DataFrame) -> Verdict:
+    found = features(median_curves(table)).set_index(["normalisation", "mini_batch"])["step back at 1"]
+    with_, without = found.loc["batch"], found.loc["none"]
+    # What is not back at 1 within the range counts as its end with BN, and as no limit without: the cautious side.
+    ratios = with_.fillna(table["step_length"].max()) / without.fillna(np.inf)
+    text = ", ".join(f"{_step(with_[key])} and {_step(without[key])} at mini-batch {key}" for key in ratios.index)
+    return verdict(bool((ratios >= 10).all()), f"with and without BN: {text}; {_seeds(table)}")
+
+
+def _step(length: float) -> str:
+    return "beyond the range" if np.isnan(length) else f"{length:.2g}"
+
+
+def _seeds(table: pd.DataFrame) -> str:
+    count = table["seed"].nunique()
+    return f"median of {count} seeds" if count > 1 else "one seed"
+
+
+CLAIMS = [
+    Claim(
+        f"With BN a gradient step as long as {STILL_FALLS:g} still lowers the loss (at every mini-batch examined).",
+        "Section 3.1, Figure 3",
+        _falls_far,
+    ),
+    Claim(
+        f"Without BN the loss explodes at small steps (a step below {SOON:g} multiplies it by 1e6, at every mini-batch "
+        "examined); with BN no step does.",
+        "Section 3.1, Figure 3",
+        _explodes_without,
+    ),
+    Claim(
+        "Steps that lower the loss reach further with BN than without (ten times, at every mini-batch examined).",
+        "Section 3.1, Figure 3",
+        _reaches_further,
+    ),
+]

@@ -43,14 +43,14 @@ def distance_to_law(singular_values: ArrayLike, factors: int, *, scale: float = 
     Raises:
         ValueError: for an empty spectrum, values that are negative or not finite, M or a scale out of range.
     """
-    values = np.sort(np.asarray(singular_values, dtype=float), axis=-1)
+    values = np.asarray(singular_values, dtype=float)
     if values.ndim < 1 or values.size == 0 or not np.all(np.isfinite(values) & (values >= 0)):
         raise ValueError("a spectrum must hold at least one singular value, all finite and not negative.")
     if factors != int(factors) or factors < 1:
         raise ValueError(f"the number of factors must be an integer of at least 1, got {factors}.")
     if not (np.isfinite(scale) and scale > 0):
         raise ValueError(f"scale must be finite and positive, got {scale}.")
-    size = values.shape[-1]
+    values, size = np.sort(values, axis=-1), values.shape[-1]
     expected = singular_value_law.cdf(values, factors, scale=scale)
     above = np.arange(1, size + 1) / size - expected
     below = expected - np.arange(size) / size
@@ -79,5 +79,5 @@ def goodness_of_fit(observed: ArrayLike, reference: ArrayLike, factors: int, *, 
             f"spectra must be (draws, N), one N and two reference draws or more, got {seen.shape} and {known.shape}."
         )
     distances, reference_distances = distance_to_law(seen, factors, scale=scale), distance_to_law(known, factors)
-    test = mannwhitneyu(distances, reference_distances, alternative="greater", method="auto")
+    test = mannwhitneyu(distances, reference_distances, alternative="greater", method="exact")
     return GoodnessOfFit(distances, reference_distances, float(test.pvalue))

@@ -21,7 +21,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 from scipy.stats import rv_continuous
 
 Array = NDArray[np.float64]
@@ -33,13 +32,15 @@ def _increasing_root(function: Callable[[Array], tuple[Array, Array]], low: Arra
     `function` returns its value and its derivative.
     """
     place = (low + high) / 2
-    for _ in range(200):
+    for _ in range(100):
         value, slope = function(place)
         low, high = np.where(value < 0, place, low), np.where(value < 0, high, place)
         with np.errstate(divide="ignore", invalid="ignore"):
             newton = place - value / slope
-        step_to = np.where((newton > low) & (newton < high), newton, (low + high) / 2)
-        settled = np.abs(step_to - place) <= 4e-16 * np.maximum(1.0, np.abs(place))
+        inside = (newton > low) & (newton < high)
+        step_to = np.where(inside, newton, (low + high) / 2)
+        # Newton converges quadratically: the step after one of 1e-9 is below rounding
+        settled = np.abs(step_to - place) <= np.where(inside, 1e-9, 1e-14) * np.maximum(1.0, np.abs(place))
         place = step_to
         if np.all(settled):
             break
@@ -76,23 +77,24 @@ class RectangularSingularValueLaw(rv_continuous):
 
     def _edges(self) -> tuple[float, float]:
         """The ends of the support: sum alpha_i = phi linearised at phi = pi and at phi = 0."""
-        ratios = np.sort(self.ratios)
+        ratios = np.sort(self.ratios)[:, None]
 
-        def value(w: float) -> float:
-            return self.amplitude * float(np.sqrt(np.prod(1 + ratios * w) / w))
+        def value(w: Array) -> float:
+            return self.amplitude * float(np.sqrt(np.prod(1 + ratios * w) / w[0]))
 
-        right = brentq(lambda r: (ratios * r / (1 + ratios * r)).sum() - 1, 0.0, 1 / ratios[-2], xtol=1e-300)
-        if ratios[-1] == ratios[-2]:  # a narrowest width that occurs twice: hard edge at zero
-            return 0.0, value(right)
-        # between the poles of the two largest ratios, and free of both when multiplied by their 1 - a r
-        first, second, others = ratios[-1], ratios[-2], ratios[:-2]
+        def at_zero(log_radius: Array) -> tuple[Array, Array]:
+            scaled = ratios * np.exp(log_radius)
+            return (scaled / (1 + scaled)).sum(axis=0) - 1, (scaled / (1 + scaled) ** 2).sum(axis=0)
 
-        def cleared(r: float) -> float:
-            rest = 1 + (others * r / (1 - others * r)).sum()
-            poles = first * r * (1 - second * r) + second * r * (1 - first * r)
-            return float(rest * (1 - first * r) * (1 - second * r) + poles)
+        def at_pi(log_radius: Array) -> tuple[Array, Array]:
+            scaled = ratios * np.exp(log_radius)
+            return (scaled / (1 - scaled)).sum(axis=0) + 1, (scaled / (1 - scaled) ** 2).sum(axis=0)
 
-        return value(-brentq(cleared, 1 / first, 1 / second, xtol=1e-300)), value(right)
+        largest, second = -np.log(ratios[-1]), -np.log(ratios[-2])  # log r of the two nearest poles of at_pi
+        right = value(np.exp(_increasing_root(at_zero, -np.log(2 * ratios.sum(axis=0)), second)))
+        if largest == second:  # a narrowest width that occurs twice: hard edge at zero
+            return 0.0, right
+        return value(-np.exp(_increasing_root(at_pi, largest, second))), right
 
     def _radius(self, phi: Array) -> Array:
         """r(phi), the zero in log r of the increasing sum alpha_i - phi."""
@@ -142,7 +144,7 @@ class RectangularSingularValueLaw(rv_continuous):
     def _pdf(self, x: Array) -> Array:
         # at a hard edge the density is finite for two narrowest widths, infinite for more
         finite = np.count_nonzero(self.ratios == self.ratios.max()) <= 2
-        value = np.maximum(x, 1e-9 * self.b) if finite else np.atleast_1d(x)
+        value = np.maximum(x, 1e-5 * self.b) if finite else np.atleast_1d(x)
         density = np.full(value.shape, np.inf)
         inside = value > 0
         phi = self._phi_of_value(value[inside])

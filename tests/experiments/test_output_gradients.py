@@ -62,8 +62,8 @@ def test_colours_reach_the_papers_ends_at_the_papers_batch():
     images = [[0.6, 0.4], [0.4, 0.6]] * 64
     figure = output_gradients.plot(predictions(images, images))
     left, middle = figure.axes[:2]
-    assert left.get_title() == "without BN"
-    assert middle.get_title() == "with BN"
+    assert left.get_title() == "without BN, seed 0"
+    assert middle.get_title() == "with BN, seed 0"
     for axis in (left, middle):
         assert axis.collections[0].get_clim() == pytest.approx((-0.0075, 0.0075))
 

@@ -8,6 +8,7 @@ rule data:
         f"{RESULTS}/data.json",
     log:
         f"{RESULTS}/logs/data.log",
+    priority: 3
     conda:
         "../../environment.yml"
     params:

@@ -1,0 +1,38 @@
+"""The tables that ship with the package: undamaged, documented, and all of the paper's items among them."""
+
+from pathlib import Path
+
+import pytest
+
+from repro import config, tables
+from repro.experiments import experiment
+
+PUBLISHED = Path(tables.__file__).parents[1] / "results" / "published"
+
+
+@pytest.mark.parametrize("name", config.experiment_names())
+def test_a_published_table_is_whole_and_says_where_it_comes_from(name):
+    entry = config.experiment_entry(name)
+    table, provenance = tables.read(PUBLISHED / f"{name}.{entry['table']}")
+    assert list(table.columns) == list(experiment(name).COLUMNS)
+    assert len(table) > 0
+    assert provenance["settings"]["experiments"][name] is not None
+    assert len(provenance["revision"]) == 40, "measured with uncommitted changes"
+    if entry["needs"] == "nothing":
+        assert provenance["data"] is None
+    else:
+        assert provenance["data"]["name"].startswith("CIFAR-10 (")
+        assert len(provenance["data"]["checksum"]) == 64
+    if entry["needs"] in ("network", "steps"):
+        assert provenance["settings"]["network"]["depth"] == 110
+        assert provenance["settings"]["batch_size"] == 128
+
+
+def test_table_1_comes_out_on_real_images():
+    table, _ = tables.read(PUBLISHED / "input_independence.csv")
+    medians = table.groupby(["normalisation", "layer"])[["a", "b", "ratio"]].median()
+    recalled = {18: (7.5e-5, 3.0e-7), 54: (1.9e-5, 1.7e-7), 90: (6.6e-6, 1.6e-7)}
+    for layer, (a, b) in recalled.items():
+        assert 1 / 3 < medians.loc[("batch", layer), "a"] / a < 3
+        assert 1 / 3 < medians.loc[("batch", layer), "b"] / b < 3
+        assert 1 < medians.loc[("none", layer), "ratio"] < 6

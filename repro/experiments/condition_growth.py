@@ -8,59 +8,61 @@ What should come out: a rate near (psi(N/2) - psi(1/2)) / (2 ln 10) decades per 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy import stats
-from scipy.special import digamma
 
 from repro import style
 from repro.claims import Claim, Verdict, verdict
 from repro.config import Configuration
 from repro.progress import track
-from repro.random_matrices import gaussian_product_spectra
+from repro.random_matrices import condition_against_depth, condition_decades_per_factor, fitted_growth
 
 COLUMNS = {
     "size": "N of the N x N Gaussian matrices with entries of variance 1/N",
     "factors": "number M of multiplied matrices",
-    "draw": "number of the independent product",
+    "draw": "number of the chain; the products of one chain share factors",
     "log10_largest": "decimal logarithm of the largest singular value",
     "log10_smallest": "decimal logarithm of the smallest singular value",
     "log10_condition": "decimal logarithm of their ratio, the condition number",
 }
 
-FIRST_FITTED = 8  # factors from which the growth is taken to be exponential
+FIRST_FITTED = 16  # factors from which the growth is taken to be exponential
 
 
 def measure(configuration: Configuration) -> pd.DataFrame:
     """Largest and smallest singular value of each product, one row per size, number of factors and draw."""
     settings = configuration.experiments.condition_growth
-    cases = [(size, factors) for size in settings.sizes for factors in settings.factors]
+    factors = sorted(set(settings.factors))
     parts = []
-    for size, factors in track(cases, "sizes and numbers of factors"):
-        spectra = gaussian_product_spectra(size=size, factors=factors, draws=settings.draws, seed=0)
-        largest, smallest = np.log10(spectra.max(axis=1)), np.log10(spectra.min(axis=1))
-        part = pd.DataFrame({"draw": np.arange(settings.draws), "log10_largest": largest, "log10_smallest": smallest})
-        parts.append(part.assign(size=size, factors=factors, log10_condition=largest - smallest))
-    return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
-
-
-def asymptotic_rate(size: int) -> float:
-    """(psi(N/2) - psi(1/2)) / (2 ln 10): decades of condition number per factor, M -> infinity at fixed N.
-
-    The difference of the largest and smallest Lyapunov exponent of products of N x N Gaussian matrices (Newman 1986).
-    """
-    return float((digamma(size / 2) - digamma(0.5)) / (2 * np.log(10)))
+    for size in track(settings.sizes, "sizes"):
+        smallest, largest = condition_against_depth(size, factors, settings.draws, seed=0)  # (draw, factors)
+        part = pd.DataFrame(
+            {
+                "size": size,
+                "factors": np.tile(factors, settings.draws),
+                "draw": np.repeat(np.arange(settings.draws), len(factors)),
+                "log10_largest": np.log10(largest).ravel(),
+                "log10_smallest": np.log10(smallest).ravel(),
+            }
+        )
+        parts.append(part.assign(log10_condition=part["log10_largest"] - part["log10_smallest"]))
+    return pd.concat(parts, ignore_index=True)
 
 
 def fitted_rate(table: pd.DataFrame) -> tuple[float, float, float]:
-    """Slope of log10 condition against M, decades per factor, with its 95 % confidence interval.
+    """Slope of log10 condition against M for one size, decades per factor, with its 95 % confidence interval.
 
-    Theil-Sen over all draws with at least `FIRST_FITTED` factors: the spread grows with M and is not Gaussian. NaN
-    when there are fewer than two numbers of factors.
+    From the products with at least `FIRST_FITTED` factors; the interval from the spread between draws. NaN when there
+    are fewer than two such numbers of factors or two draws.
     """
     long = table[table["factors"] >= FIRST_FITTED]
-    if long["factors"].nunique() < 2:
+    if long["factors"].nunique() < 2 or long["draw"].nunique() < 2:
         return (np.nan, np.nan, np.nan)
-    fit = stats.theilslopes(long["log10_condition"], long["factors"])
-    return (float(fit.slope), float(fit.low_slope), float(fit.high_slope))
+    smallest, largest = (
+        10 ** long.pivot(index="draw", columns="factors", values=f"log10_{which}") for which in ("smallest", "largest")
+    )
+    growth = fitted_growth(
+        smallest.columns.to_numpy(), smallest.to_numpy(), largest.to_numpy(), size=int(table["size"].iloc[0])
+    )
+    return (growth.slope, growth.low, growth.high)
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
@@ -75,7 +77,7 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
                 "decades per factor, fitted": rate,
                 "95 % from": low,
                 "95 % to": high,
-                "decades per factor, theory": asymptotic_rate(int(size)),
+                "decades per factor, theory": condition_decades_per_factor(int(size)),
             }
         )
     return pd.DataFrame(rows)
@@ -92,7 +94,7 @@ def plot(table: pd.DataFrame) -> Figure:
         axes[0, 0].plot(condition.index, condition[0.5], "o-", ms=3, color=colour, label=f"N = {size}")
         axes[0, 0].fill_between(condition.index, condition[0.25], condition[0.75], color=colour, alpha=0.2, lw=0)
         last, value = condition.index[-1], condition[0.5].iloc[-1]
-        theory = value + asymptotic_rate(int(size)) * (condition.index - last)
+        theory = value + condition_decades_per_factor(int(size)) * (condition.index - last)
         label = "asymptotic slope" if number == 0 else None
         axes[0, 0].plot(condition.index, theory, ":", color="black", lw=1, label=label)
         for column, style_of_line in (("log10_largest", "-"), ("log10_smallest", "--")):

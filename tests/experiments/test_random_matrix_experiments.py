@@ -6,7 +6,7 @@ import pytest
 
 from repro import config
 from repro.experiments import condition_growth, limiting_spectrum, product_spectra
-from repro.random_matrices import gaussian_factors
+from repro.random_matrices import condition_decades_per_factor, gaussian_factors, product_singular_values
 
 
 def configuration(**experiments) -> config.Configuration:
@@ -91,18 +91,26 @@ def test_product_spectra_are_judged_both_ways(spectra):
 
 
 def test_condition_numbers_agree_with_a_direct_decomposition(growth):
-    for factors in (1, 2, 4):
+    for factors in (1, 2):
         rows = growth[growth["factors"] == factors]
         assert len(rows) == 20
-        assert (rows["log10_condition"] > 0).all()
         np.testing.assert_allclose(rows["log10_condition"], rows["log10_largest"] - rows["log10_smallest"])
+        # An independent draw of the same ensemble, decomposed after forming the product: medians within a factor 3.
+        conditions = []
+        for seed in range(200):
+            drawn = gaussian_factors([10] * (factors + 1), seed=seed)
+            conditions.append(np.log10(np.linalg.cond(np.linalg.multi_dot([np.eye(10), *drawn]))))
+            if seed < 3:
+                values = product_singular_values(drawn)
+                assert np.log10(values[0] / values[-1]) == pytest.approx(conditions[-1], rel=1e-6)
+        assert rows["log10_condition"].median() == pytest.approx(np.median(conditions), abs=0.5)
     # Beyond 1e16 a formed product's condition number is noise; here it goes on growing.
     assert growth.loc[growth["factors"] == 64, "log10_condition"].median() > 30
 
 
 def test_the_fitted_rate_agrees_with_the_lyapunov_exponents(growth):
     rate, low, high = condition_growth.fitted_rate(growth)
-    assert low < condition_growth.asymptotic_rate(10) < high
+    assert low < condition_decades_per_factor(10) < high
     assert low < rate < high
     # Lyapunov exponents by brute force: the mean of the logarithms of QR's diagonal over a long product.
     generator = np.random.default_rng(0)
@@ -111,13 +119,13 @@ def test_the_fitted_rate_agrees_with_the_lyapunov_exponents(growth):
         frame, triangle = np.linalg.qr(generator.standard_normal((10, 10)) @ frame)
         logarithms += np.log(np.abs(np.diag(triangle)))
     exponents = logarithms / 4000 / np.log(10)
-    assert exponents[0] - exponents[-1] == pytest.approx(condition_growth.asymptotic_rate(10), abs=0.03)
+    assert exponents[0] - exponents[-1] == pytest.approx(condition_decades_per_factor(10), abs=0.03)
 
 
 def test_condition_growth_is_drawn_and_judged_both_ways(growth):
     assert outcomes(condition_growth, growth) == ["supported"]
-    slower = growth.assign(log10_condition=0.5 * growth["log10_condition"])
+    slower = growth.assign(log10_smallest=0.5 * growth["log10_smallest"])
     assert outcomes(condition_growth, slower) == ["not supported"]
-    assert outcomes(condition_growth, growth[growth["factors"] < 8]) == ["undecided"]
+    assert outcomes(condition_growth, growth[growth["factors"] < 32]) == ["undecided"]
     figure = condition_growth.plot(growth)
     assert len(figure.axes[0].lines) == 2

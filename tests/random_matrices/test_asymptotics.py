@@ -6,6 +6,7 @@ from repro.random_matrices import (
     condition_against_depth,
     condition_decades_per_factor,
     fitted_growth,
+    gaussian_factors,
     gaussian_product_spectra,
     largest_singular_value,
     lyapunov_exponents,
@@ -16,7 +17,7 @@ from repro.random_matrices import (
 
 
 def test_lyapunov_exponents_are_mean_logarithms_of_projected_gaussian_lengths():
-    """log sigma_1 ... sigma_i grows by log of the volume of i Gaussian vectors: chi lengths with N, N-1, ... degrees."""
+    """The volume of i Gaussian vectors is a product of chi lengths with N, N-1, ... degrees of freedom."""
     size = 6
     generator = np.random.default_rng(0)
     lengths = [np.log(np.sqrt(generator.chisquare(size - i, 200_000) / size)) for i in range(size)]
@@ -55,8 +56,6 @@ def test_chains_measure_the_products_they_name():
     again, _ = condition_against_depth(6, [3], 1, seed=9)
     assert again[0, 0] == smallest[0, 0]
     sequence = np.random.SeedSequence(9).spawn(2)[0]
-    from repro.random_matrices import gaussian_factors
-
     factors = gaussian_factors([6] * 4, seed=sequence)
     values = product_singular_values(factors)
     assert (smallest[0, 0], largest[0, 0]) == (pytest.approx(values[-1]), pytest.approx(values[0]))

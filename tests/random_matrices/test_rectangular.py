@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.integrate import quad
 
 from repro.random_matrices import (
     RectangularSingularValueLaw,
@@ -21,7 +20,10 @@ def test_one_factor_is_marchenko_pastur(widths):
     y = np.linspace(*law.support(), 30)[1:-1]
     exact = np.sqrt((high - y**2) * (y**2 - low)) / (np.pi * ratio * y) / min(1, 1 / ratio)
     np.testing.assert_allclose(law.pdf(y), exact, rtol=1e-12)
-    assert law.cdf(y[10]) == pytest.approx(quad(law.pdf, law.support()[0], y[10])[0], rel=1e-9)
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+    half = (y[20] - y[8]) / 2
+    integral = half * np.sum(weights * law.pdf(y[8] + half * (nodes + 1)))
+    assert law.cdf(y[20]) - law.cdf(y[8]) == pytest.approx(integral, rel=1e-11)
 
 
 @pytest.mark.parametrize("factors", [1, 2, 5])
@@ -33,11 +35,11 @@ def test_equal_widths_are_the_law_of_square_factors(factors):
     np.testing.assert_allclose(law.pdf(y), square.pdf(y), rtol=1e-11)
     np.testing.assert_allclose(law.cdf(y), square.cdf(y), rtol=1e-11)
     assert law.moment(3) == pytest.approx(square.moment(3), rel=1e-11)
-    assert law.pdf(0) == (pytest.approx(square.pdf(0)) if factors == 1 else np.inf)
+    assert law.pdf(0) == (pytest.approx(square.pdf(0), rel=1e-8) if factors == 1 else np.inf)
 
 
 @given(st.lists(st.floats(0.05, 20), min_size=2, max_size=5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_algebraic_equation_moments_and_quantiles(widths):
     law = RectangularSingularValueLaw(widths)
     a = widths[0] / np.asarray(widths)[1:]

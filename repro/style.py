@@ -1,6 +1,7 @@
 """How figures look: one consistent, colour-blind safe style, and files that are equal byte for byte when redrawn."""
 
 import io
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ FORMATS = ("pdf", "svg", "png")
 
 def apply() -> None:
     """Set matplotlib to the package's style."""
+    logging.getLogger("fontTools").setLevel(logging.ERROR)  # it remarks on the dates inside matplotlib's own font
     sns.set_theme(context="paper", style="ticks", palette=[BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW])
     plt.rcParams.update(
         {
@@ -78,6 +80,8 @@ def source_line(experiment: str, provenance: Mapping[str, Any]) -> str:
 def save(figure: Figure, folder: Path, item: str, source: str) -> None:
     """Write a figure as PDF, SVG and PNG with its source in small print below, and close it."""
     figure.text(0.5, -0.01, source, ha="center", va="top", fontsize=6, color="0.4")
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # the layout is found; finding it again for each format takes most of the time
     for suffix in FORMATS:
         buffer = io.BytesIO()
         # Without dates the same table gives the same bytes.

@@ -135,7 +135,7 @@ def table(ends: dict[int, tuple[list[float], list[float]]], status: tuple[str, .
     for seed, position in itertools.product(range(len(status)), (0.0, 0.5, 1.0)):
         for layer, (means, variances) in ends.items():
             for channel, (mean, variance) in enumerate(zip(means, variances, strict=True)):
-                start = (-1.0) ** channel
+                start = -((-1.0) ** channel)
                 moved = start + position * (mean - start), 1 + position * (variance - 1)
                 rows.append((seed, status[seed], 7, 0.1, position, layer, channel, *moved, 2 + position * 5e3))
     return pd.DataFrame(rows, columns=list(diverging_update.COLUMNS))

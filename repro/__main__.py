@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("--figures", type=Path, required=True, help="folder to write to")
     step.set_defaults(run=_plot)
 
-    step = steps.add_parser("figures", parents=[tables], help="draw every figure whose table is in a folder")
+    step = steps.add_parser("figures", parents=[tables], help="draw every figure whose table is in a folder, and decide the claims")
     step.add_argument("--figures", type=Path, default=Path("paper_figures/published"), help="folder to write to")
     step.set_defaults(run=_figures)
 
@@ -175,6 +175,7 @@ def _present(folder: Path) -> list[str]:
 def _figures(options: argparse.Namespace) -> None:
     for name in _present(options.tables):
         _plot(argparse.Namespace(experiment=name, tables=options.tables, figures=options.figures))
+    _claims(argparse.Namespace(tables=options.tables, output=options.figures / "claims.md"))
 
 
 def _claims(options: argparse.Namespace) -> None:

@@ -71,7 +71,8 @@ def source_line(experiment: str, provenance: Mapping[str, Any]) -> str:
         parts.append(f"ResNet-{own.get('depth') or settings['network']['depth']}")
     for repetitions in ("seeds", "draws"):
         if repetitions in own:
-            parts.append(f"{own[repetitions]} {repetitions}")
+            count = own[repetitions]
+            parts.append(f"{count} {repetitions}" if count > 1 else f"1 {repetitions[:-1]}")
     parts.append(f"configuration '{settings['name']}'")
     parts.append(f"revision {provenance['revision'][:8]}")
     return "; ".join(parts)
@@ -79,9 +80,10 @@ def source_line(experiment: str, provenance: Mapping[str, Any]) -> str:
 
 def save(figure: Figure, folder: Path, item: str, source: str) -> None:
     """Write a figure as PDF, SVG and PNG with its source in small print below, and close it."""
-    figure.text(0.5, -0.01, source, ha="center", va="top", fontsize=6, color="0.4")
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # the layout is found; finding it again for each format takes most of the time
+    below = figure.get_tightbbox().y0 / figure.get_figheight() - 0.01
+    figure.text(0.5, below, source, ha="center", va="top", fontsize=6, color="0.4")
     for suffix in FORMATS:
         buffer = io.BytesIO()
         # Without dates the same table gives the same bytes.

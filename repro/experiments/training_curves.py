@@ -93,7 +93,7 @@ def plot(table: pd.DataFrame) -> Figure:
     _final_accuracies(axes[0, 2], table)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(handles)))
+        figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(handles)))
     return figure
 
 

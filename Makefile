@@ -15,7 +15,7 @@ help:
 setup: .venv/.ready
 
 .venv/.ready: uv.lock pyproject.toml | $(UV)
-	$(UV) sync --locked
+	$(UV) sync --locked --compile-bytecode
 	@touch $@
 
 .tools/bin/uv:

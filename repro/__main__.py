@@ -67,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("--figures", type=Path, required=True, help="folder to write to")
     step.set_defaults(run=_plot)
 
-    step = steps.add_parser("figures", parents=[tables], help="draw every figure whose table is in a folder, and decide the claims")
+    step = steps.add_parser(
+        "figures", parents=[tables], help="draw all figures and decide all claims of a folder of tables"
+    )
     step.add_argument("--figures", type=Path, default=Path("paper_figures/published"), help="folder to write to")
     step.set_defaults(run=_figures)
 
@@ -195,11 +197,11 @@ def _claims(options: argparse.Namespace) -> None:
 
 
 def _schema(_: argparse.Namespace) -> None:
-    from repro import tables
+    from repro import config_reference, tables
 
     schema = json.dumps(config.Configuration.model_json_schema(), indent=2) + "\n"
     tables.write_atomically(Path("workflow/schemas/configuration.schema.json"), schema.encode())
-    tables.write_atomically(Path("docs/configuration.md"), config.reference_page().encode())
+    tables.write_atomically(Path("docs/configuration.md"), config_reference.reference_page().encode())
 
 
 if __name__ == "__main__":

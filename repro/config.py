@@ -22,7 +22,6 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic.fields import FieldInfo
 
 from repro.errors import UserError
 
@@ -432,76 +431,15 @@ def _fields_at(location: list[str]) -> list[str]:
     model: Any = Configuration
     for part in location:
         if isinstance(model, type) and issubclass(model, Section) and part in model.model_fields:
-            model = _section_of(model.model_fields[part].annotation)
+            model = section_of(model.model_fields[part].annotation)
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, Section) else []
 
 
-def _section_of(annotation: Any) -> Any:
+def section_of(annotation: Any) -> Any:
     """The section class inside an annotation such as `list[Condition]`, or the annotation itself."""
     if get_origin(annotation) in (list, Union, Annotated):
         for argument in get_args(annotation):
-            found = _section_of(argument)
+            found = section_of(argument)
             if isinstance(found, type) and issubclass(found, Section):
                 return found
     return annotation
-
-
-def reference_page() -> str:
-    """The Markdown reference of all settings, for `docs/configuration.md`."""
-    lines = [
-        "# Configuration",
-        "",
-        "Generated from `repro/config.py` by `python -m repro schema`; edit there. Defaults are the paper's values.",
-        "Overlay files with `--configfile BASE OVERLAY`: mappings are merged, lists replaced.",
-    ]
-    _describe(Configuration, "", lines)
-    return "\n".join(lines) + "\n"
-
-
-def _describe(section: type[Section], prefix: str, lines: list[str]) -> None:
-    title = f"`{prefix.rstrip('.')}`" if prefix else "Top level"
-    description = " ".join((section.__doc__ or "").split())
-    lines += ["", f"## {title}", "", description, ""]
-    if not section.model_fields:
-        lines.append("No settings of its own.")
-        return
-    lines += ["| setting | type and range | default | meaning |", "| --- | --- | --- | --- |"]
-    inner: list[tuple[str, type[Section]]] = []
-    properties = section.model_json_schema(ref_template="{model}")["properties"]
-    for name, field in section.model_fields.items():
-        below = _section_of(field.annotation)
-        if isinstance(below, type) and issubclass(below, Section):
-            is_list = get_origin(field.annotation) is list
-            inner.append((f"{prefix}{name}{'[]' if is_list else ''}.", below))
-            kind, default = ("list of sections" if is_list else "section"), "see below"
-            if is_list:
-                default = ", ".join(str(getattr(value, "name", value)) for value in field.get_default())
-        else:
-            kind, default = _kind(properties[name]), _default(field)
-        lines.append(f"| `{prefix}{name}` | {kind} | {default} | {field.description} |")
-    for path, below in inner:
-        _describe(below, path, lines)
-
-
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    value = field.get_default()
-    return (
-        {None: "null", True: "true", False: "false"}.get(value, f"`{value}`")
-        if not isinstance(value, list)
-        else f"`{value}`"
-    )
-
-
-def _kind(schema: dict[str, Any]) -> str:
-    """The type and range of a setting in words, from its JSON schema."""
-    if "anyOf" in schema:
-        return " or ".join(_kind(option) for option in schema["anyOf"])
-    if "enum" in schema:
-        return ", ".join(f"`{value}`" for value in schema["enum"])
-    kind = str(schema["type"])
-    if kind == "array":
-        return f"list of {_kind(schema['items'])}"
-    limits = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-    return " ".join([kind, *(f"{sign} {schema[limit]:g}" for limit, sign in limits.items() if limit in schema)])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 
-from repro import config
+from repro import config, config_reference
 from repro.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -269,7 +269,7 @@ def keys(section: type[config.Section] = config.Configuration) -> set[str]:
     """Every setting's name, so that fuzzing gets past the first level."""
     found = set(section.model_fields)
     for field in section.model_fields.values():
-        inner = config._section_of(field.annotation)
+        inner = config.section_of(field.annotation)
         if isinstance(inner, type) and issubclass(inner, config.Section):
             found |= keys(inner)
     return found
@@ -329,11 +329,11 @@ def test_the_schema_is_in_step():
 
 def test_the_reference_page_is_in_step():
     path = ROOT / "docs/configuration.md"
-    assert path.read_text() == config.reference_page(), "run `python -m repro schema`"
+    assert path.read_text() == config_reference.reference_page(), "run `python -m repro schema`"
 
 
 def test_the_reference_page_names_every_setting():
-    page = config.reference_page()
+    page = config_reference.reference_page()
     for key in keys():
         assert re.search(rf"`[\w.\[\]]*\b{key}`", page), key
 

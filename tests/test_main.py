@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from repro import config, tables
+from repro import config, config_reference, tables
 from repro.__main__ import main
 
 TINY = (
@@ -50,6 +50,7 @@ def test_the_steps_lead_from_images_to_verdicts(folder: Path, capsys: pytest.Cap
     assert provenance["libraries"]["pandas"] == pd.__version__
 
     expected = {f"{item}.{suffix}" for item in ("fig1", "fig5") for suffix in ("pdf", "svg", "png", "md", "html")}
+    expected |= {"claims.md", "claims.html"}
     assert {path.name for path in (folder / "figures").iterdir()} == expected
     assert (folder / "claims.md").read_text().count("| fig1 |") == 3
     assert "<td>fig1</td>" in (folder / "claims.html").read_text()
@@ -130,7 +131,7 @@ def test_every_step_explains_itself(step: str, capsys: pytest.CaptureFixture[str
 def test_the_schema_step_writes_both_files(folder: Path):
     assert run("schema") == 0
     assert json.loads((folder / "workflow/schemas/configuration.schema.json").read_text())["properties"]["network"]
-    assert (folder / "docs/configuration.md").read_text() == config.reference_page()
+    assert (folder / "docs/configuration.md").read_text() == config_reference.reference_page()
 
 
 def test_the_exit_code_reaches_the_shell(folder: Path):

@@ -23,7 +23,10 @@ for experiment, entry in EXPERIMENTS.items():
             "../../environment.yml"
         threads: 1
         resources:
-            gpu=int(configuration.device != "cpu" and entry["needs"] in ("network", "steps")),
+            gpu=int(
+                configuration.device != "cpu"
+                and entry["needs"] in ("network", "steps")
+            ),
         params:
             experiment=experiment,
             configuration=json.dumps(slice_for_experiment(configuration, experiment)),

@@ -19,9 +19,10 @@ TREE = ("Snakefile", "repro", "workflow", "config", "environment.yml", "profiles
 
 TINY = {
     "name": "tiny",
+    "device": "cpu",
     "network": {"depth": 8},
     "batch_size": 16,
-    "data": {"train_images": 100, "test_images": 20},
+    "data": {"source": "synthetic", "train_images": 100, "test_images": 20},
     "training": {
         "depth": 8,
         "seeds": 1,
@@ -131,4 +132,4 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     return small
 
 
-TINY_FILES = ("config/quick.yaml", "config/tiny.yaml")
+TINY_FILES = ("config/tiny.yaml",)

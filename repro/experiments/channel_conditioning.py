@@ -123,11 +123,11 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """Median over seeds, with quartiles, where each stage begins and ends; the paper has no numbers."""
     ends = stage_ends(table)
     rows = []
-    for keys, chosen in ends.groupby(["normalisation", "stage", "end", "layers"]):
-        # `nearest`, because between two infinite values there is nothing to interpolate.
-        quartiles = chosen[list(QUANTITIES)].quantile([0.25, 0.5, 0.75], interpolation="nearest")
-        cells = [f"{middle:.3g} ({low:.3g} to {high:.3g})" for low, middle, high in quartiles.T.to_numpy()]
-        rows.append((keys[0], keys[1], keys[3], *cells))
+    keys = ["normalisation", "stage", "end", "layers"]
+    quartiles = ends.groupby(keys)[list(QUANTITIES)].quantile([0.25, 0.5, 0.75])
+    for (normalisation, stage, _, layers), levels in quartiles.groupby(level=keys):
+        cells = [f"{middle:.3g} ({low:.3g} to {high:.3g})" for low, middle, high in levels.T.to_numpy()]
+        rows.append((normalisation, stage, layers, *cells))
     return pd.DataFrame(rows, columns=["normalisation", "stage", "layers", *QUANTITIES.values()])
 
 
@@ -165,7 +165,7 @@ def _curves(axis: Axes, table: pd.DataFrame, quantities: tuple[str, ...]) -> Non
         by_layer = table[table["normalisation"] == normalisation].groupby("layer")
         colour = style.COLOURS[normalisation]
         for quantity, line in zip(quantities, LINES.values(), strict=False):
-            levels = [by_layer[quantity].quantile(level, interpolation="nearest") for level in (0.25, 0.5, 0.75)]
+            levels = [by_layer[quantity].quantile(level) for level in (0.25, 0.5, 0.75)]
             low, middle, high = (level.replace(np.inf, np.nan) for level in levels)
             axis.plot(middle.index, middle, line, color=colour, lw=1)
             axis.fill_between(middle.index, low, high, color=colour, alpha=0.2, lw=0)

@@ -7,10 +7,9 @@ the JSON schema (`workflow/schemas/configuration.schema.json`) and the reference
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -20,9 +19,11 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
+from repro.config_errors import explain
 from repro.errors import UserError
 
 Normalisation = Literal["batch", "none", "final"]
@@ -234,6 +235,9 @@ class ProductSpectra(Section):
     size: Count = Field(1000, description="Size N of the square Gaussian matrices.")
     factors: list[Count] = Field([1, 3, 5], min_length=1, description="Numbers M of multiplied matrices.")
     draws: Count = Field(10, description="Independent products pooled in each histogram.")
+    reference_draws: Annotated[int, Field(ge=2)] = Field(
+        20, description="Further products, decomposed by another method, to which the goodness of fit is referred."
+    )
 
 
 class ConditionGrowth(Section):
@@ -244,6 +248,52 @@ class ConditionGrowth(Section):
         [1, 2, 4, 8, 16, 32, 64], min_length=1, description="Numbers M of multiplied matrices."
     )
     draws: Count = Field(10, description="Independent products of each size and length.")
+
+
+ALL_INITIALISATIONS: list[Initialisation] = ["xavier_normal", "kaiming_normal", "orthogonal", "pytorch_default"]
+
+
+class LayerOperators(Section):
+    """Settings of the singular values of each convolution."""
+
+    seeds: Count = Field(1, description="Independently initialised networks.")
+    initialisations: list[Initialisation] = Field(
+        ALL_INITIALISATIONS, min_length=1, description="Initialisations that are compared."
+    )
+    layers: list[LayerNumber] | None = Field(None, description="Layers; null: every convolution.")
+
+
+class JacobianSpectra(Section):
+    """Settings of the Jacobian's singular values with depth."""
+
+    seeds: Count = Field(3, description="Independently initialised networks, each with a mini-batch of its own.")
+    initialisations: list[Initialisation] = Field(
+        ALL_INITIALISATIONS, min_length=1, description="Initialisations that are compared."
+    )
+    layers: list[LayerNumber] | None = Field(
+        None,
+        description="Odd layers whose block ends the map; null: nine from the first to the last. The logits are added.",
+    )
+    probes: Annotated[int, Field(ge=2)] = Field(2, description="Random start vectors of the Lanczos quadrature.")
+    steps: Count = Field(40, description="Lanczos steps from each start vector.")
+
+    @field_validator("layers")
+    @classmethod
+    def _ends_of_blocks(cls, layers: list[int] | None) -> list[int] | None:
+        if layers is not None and any(layer % 2 == 0 for layer in layers):
+            raise ValueError("only odd layers end a block; give odd numbers")
+        return layers
+
+
+class ProductAnalogy(Section):
+    """Settings of the Jacobians of toy networks against products of random matrices."""
+
+    width: Count = Field(200, description="Width N of the fully connected toy networks.")
+    depths: list[Count] = Field([1, 2, 4, 8, 16, 32], min_length=1, description="Numbers M of weight matrices.")
+    draws: Count = Field(10, description="Independent networks of each kind.")
+    initialisations: list[Initialisation] = Field(
+        ALL_INITIALISATIONS, min_length=1, description="Initialisations that are compared."
+    )
 
 
 def _experiment(item: str, needs: Needs, table: Literal["csv", "parquet"], default: Section) -> Any:
@@ -270,6 +320,9 @@ class Experiments(Section):
     product_spectra: ProductSpectra = _experiment("fig9", "nothing", "parquet", ProductSpectra())
     condition_growth: ConditionGrowth = _experiment("condition_number", "nothing", "csv", ConditionGrowth())
     channel_conditioning: Seeds = _experiment("conditioning", "network", "parquet", Seeds())
+    layer_operators: LayerOperators = _experiment("operators", "network", "csv", LayerOperators())
+    jacobian_spectra: JacobianSpectra = _experiment("jacobian", "network", "parquet", JacobianSpectra())
+    product_analogy: ProductAnalogy = _experiment("analogy", "nothing", "parquet", ProductAnalogy())
 
 
 class Configuration(Section):
@@ -370,7 +423,9 @@ def validate(settings: object) -> Configuration:
     try:
         return Configuration.model_validate(settings)
     except ValidationError as error:
-        raise UserError("Configuration: " + "; ".join(_explain(detail) for detail in error.errors())) from None
+        raise UserError(
+            "Configuration: " + "; ".join(explain(detail, Configuration) for detail in error.errors())
+        ) from None
 
 
 def load(overlays: list[str]) -> Configuration:
@@ -404,42 +459,3 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> None:
             _merge(below[key], value)
         else:
             below[key] = value
-
-
-def _explain(detail: Any) -> str:
-    """One clause about one mistake: path, what is wrong, what is allowed."""
-    location = [str(part) for part in detail["loc"]]
-    path = ".".join(location) or "configuration"
-    message = str(detail["msg"])
-    if detail["type"] == "extra_forbidden":
-        allowed = sorted(_fields_at(location[:-1]))
-        close = difflib.get_close_matches(location[-1], allowed, n=1)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        return f"{path} is not a setting; {hint}allowed here: {', '.join(allowed) or 'nothing'}"
-    if detail["type"] == "missing":
-        return f"{path} is missing; add it"
-    if detail["type"] == "value_error":
-        message = message.removeprefix("Value error, ")
-        given = detail["input"]
-        return f"{path}: {message}" + (f" (given: {given!r})" if isinstance(given, int | float | str) else "")
-    message = message.replace("Input should", "should", 1)
-    return f"{path} {message} (given: {detail['input']!r})"
-
-
-def _fields_at(location: list[str]) -> list[str]:
-    """The settings allowed at a path, following lists through their items."""
-    model: Any = Configuration
-    for part in location:
-        if isinstance(model, type) and issubclass(model, Section) and part in model.model_fields:
-            model = section_of(model.model_fields[part].annotation)
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, Section) else []
-
-
-def section_of(annotation: Any) -> Any:
-    """The section class inside an annotation such as `list[Condition]`, or the annotation itself."""
-    if get_origin(annotation) in (list, Union, Annotated):
-        for argument in get_args(annotation):
-            found = section_of(argument)
-            if isinstance(found, type) and issubclass(found, Section):
-                return found
-    return annotation

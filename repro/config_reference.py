@@ -4,7 +4,8 @@ from typing import Any, get_origin
 
 from pydantic.fields import FieldInfo
 
-from repro.config import Configuration, Section, section_of
+from repro.config import Configuration, Section
+from repro.config_errors import section_of
 
 
 def reference_page() -> str:

@@ -20,6 +20,18 @@ from repro import tables
 BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
 COLOURS = {"batch": BLUE, "none": ORANGE, "final": GREEN}
 NAMES = {"batch": "with BN", "none": "without BN", "final": "one final BN"}
+INITIALISATION_COLOURS = {
+    "xavier_normal": BLUE,
+    "kaiming_normal": ORANGE,
+    "orthogonal": GREEN,
+    "pytorch_default": PURPLE,
+}
+INITIALISATION_NAMES = {
+    "xavier_normal": "Xavier",
+    "kaiming_normal": "He",
+    "orthogonal": "orthogonal",
+    "pytorch_default": "PyTorch default",
+}
 FORMATS = ("pdf", "svg", "png")
 
 

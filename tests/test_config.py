@@ -16,6 +16,7 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 
 from repro import config, config_reference
+from repro.config_errors import section_of
 from repro.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -269,7 +270,7 @@ def keys(section: type[config.Section] = config.Configuration) -> set[str]:
     """Every setting's name, so that fuzzing gets past the first level."""
     found = set(section.model_fields)
     for field in section.model_fields.values():
-        inner = config.section_of(field.annotation)
+        inner = section_of(field.annotation)
         if isinstance(inner, type) and issubclass(inner, config.Section):
             found |= keys(inner)
     return found

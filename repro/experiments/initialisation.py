@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor
 
 from repro import datasets, devices
-from repro.config import Configuration
+from repro.config import Configuration, Initialisation
 from repro.networks import ResidualNetwork
 from repro.progress import track
 
@@ -34,3 +34,13 @@ def subjects(configuration: Configuration, seeds: int) -> Iterator[Subject]:
         images, labels = datasets.mini_batch(data, configuration.batch_size, seed)
         network = ResidualNetwork(configuration.network, normalisation, len(data.class_names), seed)
         yield Subject(normalisation, seed, network.to(device).train(), images.to(device), labels.to(device))
+
+
+def with_each_initialisation(
+    configuration: Configuration, initialisations: list[Initialisation], seeds: int
+) -> Iterator[tuple[Initialisation, Subject]]:
+    """`subjects` once for each initialisation, which takes the place of the configured one."""
+    for initialisation in initialisations:
+        network = configuration.network.model_copy(update={"initialisation": initialisation})
+        for subject in subjects(configuration.model_copy(update={"network": network}), seeds):
+            yield initialisation, subject

@@ -47,13 +47,15 @@ class ExtremeSingularValues(NamedTuple):
 
 
 class SpectralQuadrature(NamedTuple):
-    """Nodes (singular values) and weights, (probes, steps); each row of weights adds up to one.
+    """Nodes (Ritz values) and weights, (probes, steps); each row of weights adds up to one.
 
-    `dimension` is the number of singular values, min(rows, columns).
+    `bounds`, of the same shape: within this distance of the node some singular value surely lies. The extreme nodes
+    approach the extreme singular values from inside. `dimension` is the number of singular values, min(rows, columns).
     """
 
     nodes: Array
     weights: Array
+    bounds: Array
     dimension: int
 
     def mean(self, function: Callable[[Array], Array]) -> tuple[float, float]:
@@ -202,7 +204,7 @@ def spectral_quadrature(operator: Any, *, probes: int, steps: int, seed: int) ->
         seed: of the start vectors.
 
     Returns:
-        nodes and weights, padded with weight zero where a start vector needed fewer steps.
+        nodes, weights and bounds, padded with zeros where a start vector needed fewer steps.
 
     Raises:
         ValueError: for probes below 1 or steps out of range.
@@ -212,13 +214,15 @@ def spectral_quadrature(operator: Any, *, probes: int, steps: int, seed: int) ->
     if probes != int(probes) or probes < 1:
         raise ValueError(f"probes must be an integer of at least 1, got {probes}.")
     generator = np.random.default_rng(seed)
-    nodes, weights = np.zeros((probes, steps)), np.zeros((probes, steps))
+    nodes, weights, bounds = np.zeros((3, probes, steps))
     for probe in range(probes):
         start = generator.choice([-1.0, 1.0], columns)
-        _, values, right = np.linalg.svd(golub_kahan_lanczos(linear, steps, start).matrix())
+        bidiagonal = golub_kahan_lanczos(linear, steps, start)
+        left, values, right = np.linalg.svd(bidiagonal.matrix())
         nodes[probe, : len(values)] = values
         weights[probe, : len(values)] = right[:, 0] ** 2
-    return SpectralQuadrature(nodes, weights, columns)
+        bounds[probe, : len(values)] = bidiagonal.residual * np.abs(left[-1])
+    return SpectralQuadrature(nodes, weights, bounds, columns)
 
 
 def _tall(operator: Any) -> LinearOperator:

@@ -1,12 +1,20 @@
 """Figures 8 and 9 and the condition number: against direct decompositions and the formulas."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 from repro import config
 from repro.experiments import condition_growth, limiting_spectrum, product_spectra
-from repro.random_matrices import condition_decades_per_factor, gaussian_factors, product_singular_values
+from repro.random_matrices import (
+    condition_decades_per_factor,
+    gaussian_factors,
+    product_singular_values,
+    singular_value_law,
+)
 
 
 def configuration(**experiments) -> config.Configuration:
@@ -24,7 +32,7 @@ def laws():
 
 @pytest.fixture(scope="module")
 def spectra():
-    return product_spectra.measure(configuration(product_spectra={"size": 200, "draws": 4}))
+    return product_spectra.measure(configuration(product_spectra={"size": 200, "draws": 4, "reference_draws": 8}))
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +78,8 @@ def test_histograms_count_every_singular_value(spectra):
         measured, expected = (patch.get_data().values for patch in axis.patches)
         assert measured.sum() == 4 * 200
         assert len(measured) == product_spectra.BINS
-        values = spectra.loc[spectra["factors"] == factors, "singular_value"]
+        drawn = spectra[(spectra["factors"] == factors) & (spectra["sample"] == "drawn")]
+        values = drawn["singular_value"]
         width = values.max() / product_spectra.BINS
         assert measured[0] == sum(value < width for value in values)
         assert expected.sum() == pytest.approx(800, rel=0.01)
@@ -81,13 +90,37 @@ def test_published_numbers_stand_only_beside_the_published_set_up(spectra):
 
 
 def test_product_spectra_are_judged_both_ways(spectra):
-    assert outcomes(product_spectra, spectra) == ["supported", "supported"]
-    stretched = spectra.assign(singular_value=1.2 * spectra["singular_value"])
-    assert outcomes(product_spectra, stretched)[0] == "not supported"
+    assert outcomes(product_spectra, spectra) == ["supported", "supported", "supported"]
+    factor = np.where(spectra["sample"] == "drawn", 1.2, 1.0)
+    stretched = spectra.assign(singular_value=factor * spectra["singular_value"])
+    assert outcomes(product_spectra, stretched)[:2] == ["not supported", "not supported"]
     alike = spectra[spectra["factors"] == 1]
     repeated = pd.concat([alike, alike.assign(factors=3)])
-    assert outcomes(product_spectra, repeated)[1] == "supported"
-    assert outcomes(product_spectra, alike)[1] == "undecided"
+    assert outcomes(product_spectra, repeated)[2] == "supported"
+    assert outcomes(product_spectra, alike)[2] == "undecided"
+
+
+def test_the_fit_ranks_distances_to_the_law(spectra):
+    for factors in (1, 3, 5):
+        law = singular_value_law(factors=factors)
+        distances = {}
+        for (sample, draw), rows in spectra[spectra["factors"] == factors].groupby(["sample", "draw"]):
+            distances[sample, draw] = scipy.stats.kstest(rows["singular_value"], law.cdf).statistic
+        drawn, reference = ([d for (s, _), d in distances.items() if s == name] for name in ("drawn", "reference"))
+        assert (len(drawn), len(reference)) == (4, 8)
+        distance, p_value = product_spectra.fit(spectra, factors)
+        assert distance == pytest.approx(np.median(drawn))
+        # By brute force: the share of all ways to choose the four drawn among the twelve whose rank sum is as large.
+        ranks = scipy.stats.rankdata(drawn + reference)
+        sums = [sum(chosen) for chosen in itertools.combinations(ranks, 4)]
+        assert p_value == pytest.approx(np.mean([total >= sum(ranks[:4]) for total in sums]))
+
+
+def test_reference_spectra_are_those_of_the_plain_product(spectra):
+    factors = gaussian_factors([200] * 4, seed=np.random.SeedSequence([1, 2]))
+    exact = product_singular_values(factors)
+    rows = spectra[(spectra["factors"] == 3) & (spectra["sample"] == "reference") & (spectra["draw"] == 2)]
+    np.testing.assert_allclose(rows["singular_value"], exact, atol=1e-13)
 
 
 def test_condition_numbers_agree_with_a_direct_decomposition(growth):

@@ -260,7 +260,7 @@ class LayerOperators(Section):
     initialisations: list[Initialisation] = Field(
         ALL_INITIALISATIONS, min_length=1, description="Initialisations that are compared."
     )
-    layers: list[LayerNumber] | None = Field(None, description="Layers; null: every convolution.")
+    every: Count = Field(1, description="Examine each so many-th convolution, from the first on.")
 
 
 class JacobianSpectra(Section):

@@ -44,7 +44,7 @@ def measure(configuration: Configuration) -> pd.DataFrame:
     devices.prepare("cpu")
     data = datasets.load(configuration.data)
     every = range(1, configuration.network.depth)
-    layers = settings.layers or list(every)
+    layers = every[:: settings.every]
     pieces = [(name, seed) for name in settings.initialisations for seed in range(settings.seeds)]
     rows = []
     for initialisation, seed, layer in track([(*piece, layer) for piece in pieces for layer in layers], "convolutions"):

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from repro.errors import UserError
 from repro.tables import write_atomically
 
 DIGEST_SIZE = hashlib.sha256().digest_size
@@ -30,13 +31,16 @@ def save(path: Path, state: dict[str, Any]) -> None:
     Raises `UserError` when it cannot be written; the checkpoints that were there stay.
     """
     buffer = io.BytesIO()
-    torch.save(state, buffer)
+    torch.save(state | {"name": path.name}, buffer)
     content = buffer.getvalue()
     fresh = path.with_name(f"{path.name}.next")
     write_atomically(fresh, hashlib.sha256(content).digest() + content)
-    if path.exists():
-        path.replace(previous(path))
-    fresh.replace(path)
+    try:
+        if path.exists():
+            path.replace(previous(path))
+        fresh.replace(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be replaced ({error.strerror}); check permissions.") from None
 
 
 def load(path: Path) -> dict[str, Any] | None:
@@ -50,10 +54,15 @@ def load(path: Path) -> dict[str, Any] | None:
         if hashlib.sha256(payload).digest() == digest:
             try:
                 # weights_only: a checkpoint from elsewhere cannot run code.
-                return torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
+                state: dict[str, Any] = torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
             except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
                 reason = str(error).splitlines()[0]
                 print(f"{candidate} is not a checkpoint of this package ({reason}); left aside.", file=sys.stderr)
                 continue
+            if state.get("name") == path.name:
+                return state
+            # The name says which network this is and how it is trained.
+            print(f"{candidate} was written as {state.get('name')}, another network's; left aside.", file=sys.stderr)
+            continue
         print(f"{candidate} is damaged (its checksum differs); going on without it.", file=sys.stderr)
     return None

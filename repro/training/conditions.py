@@ -1,8 +1,10 @@
 """A training run as the workflow sees it: one condition, all its seeds, one table of histories."""
 
 import ast
+import fcntl
 import hashlib
 import json
+import os
 import signal
 import sys
 import threading
@@ -48,7 +50,8 @@ def train(configuration: Configuration, name: str) -> Path:
     """Train condition `name` with every seed, or go on where an interrupted run stopped; returns the table's path.
 
     The table has one row per seed and epoch (`COLUMNS`). Raises `UserError` for an unknown condition or too few
-    images; exits with code 75, checkpoint written, when asked to stop by SIGTERM or SIGINT.
+    images, or while another process trains the same condition; exits with code 75, checkpoint written, when asked to
+    stop by SIGTERM or SIGINT.
     """
     settings = config.slice_for_condition(configuration, name)
     condition = next(condition for condition in configuration.training.conditions if condition.name == name)
@@ -63,7 +66,7 @@ def train(configuration: Configuration, name: str) -> Path:
     folder = tables.results_folder(configuration)
     fingerprint = {"device": devices.describe(device), "torch": str(torch.__version__)}
     parts, weights = [], {}
-    with _stop_requests() as stop:
+    with _alone(folder / "checkpoints" / f"{name}.lock", name), _stop_requests() as stop:
         for seed in range(configuration.training.seeds):
             run = NetworkRun(configuration, condition, seed, data, device)
             path = checkpoint_path(configuration, condition, data, seed)
@@ -115,6 +118,28 @@ def _code_digest() -> str:
                 node.value.value = ""  # a docstring
         digest.update(ast.dump(tree).encode())
     return digest.hexdigest()
+
+
+@contextmanager
+def _alone(path: Path, name: str) -> Iterator[None]:
+    """Within the block no other process on this machine trains the condition; the lock dies with its owner."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="ascii")
+    except OSError as error:
+        raise UserError(f"{path} cannot be opened ({error.strerror}); free space or check permissions.") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise UserError(
+                f"{name} is being trained by process {file.read()} (it holds {path}); wait for it, or stop it."
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def test_every_flipped_byte_is_noticed_and_the_previous_checkpoint_used(tmp_path
     checkpoints.save(path, state(1))
     checkpoints.save(path, state(2))
     content = path.read_bytes()
-    for position in np.random.default_rng(0).integers(0, len(content), 50):
+    for position in np.random.default_rng(0).integers(0, len(content), 200):
         damaged = bytearray(content)
         damaged[position] ^= 0x10
         path.write_bytes(damaged)
@@ -63,6 +63,16 @@ def test_a_malicious_checkpoint_runs_nothing(tmp_path, capsys):
     assert checkpoints.load(path) is None
     assert not (tmp_path / "pwned").exists()
     assert "not a checkpoint" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_network_is_left_aside(tmp_path, capsys):
+    path = tmp_path / "depth8.pt"
+    checkpoints.save(path, state(1))
+    checkpoints.save(path, state(2))
+    checkpoints.save(tmp_path / "depth110.pt", state(3))
+    path.write_bytes((tmp_path / "depth110.pt").read_bytes())
+    assert number_in(checkpoints.load(path)) == 1
+    assert "depth8.pt was written as depth110.pt" in capsys.readouterr().err
 
 
 def test_a_kill_between_the_renames_loses_nothing(tmp_path):

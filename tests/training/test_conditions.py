@@ -79,6 +79,29 @@ def test_too_few_images_and_unknown_conditions_are_refused():
         conditions.train(changed(), "batch-7")
 
 
+def test_a_second_process_refuses_and_the_lock_dies_with_its_owner(folder):
+    configuration = changed(seeds=1)
+    lock = folder / "results" / "test" / "checkpoints" / "batch-0.1.lock"
+    lock.parent.mkdir(parents=True)
+    code = (
+        "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX);"
+        "f.write('4711'); f.flush(); print('held', flush=True); time.sleep(600)"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", code, str(lock)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match=r"batch-0\.1 is being trained by process 4711"):
+            conditions.train(configuration, "batch-0.1")
+        assert not list(lock.parent.glob("*.pt"))
+    finally:
+        owner.kill()
+        owner.wait()
+        owner.stdout.close()
+    assert conditions.train(configuration, "batch-0.1").exists()
+    assert int(lock.read_text()) == os.getpid()
+
+
 def test_sigterm_saves_and_says_resume(folder):
     overlay = (
         "{name: test, device: cpu, batch_size: 16, data: {source: synthetic, train_images: 100, test_images: 50},"

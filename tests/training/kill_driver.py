@@ -37,7 +37,7 @@ def child(prepare: Callable[[], None]) -> int:
     process = os.fork()
     if process:
         return process
-    sys.stderr = sys.stdout = Path("log.txt").open("a")
+    sys.stderr = sys.stdout = Path("log.txt").open("a")  # noqa: SIM115 - until the process ends
     prepare()
     conditions.train(config.validate(SETTINGS), "batch-0.1")
     sys.stdout.flush()

@@ -120,6 +120,18 @@ def test_pickles_of_the_archive_may_not_call_anything(tmp_path, monkeypatch):
     assert not touched.exists()
 
 
+def test_members_that_point_outside_are_not_unpacked(tmp_path, monkeypatch):
+    path = tmp_path / "deep" / "below" / CIFAR10.filename
+    path.parent.mkdir(parents=True)
+    pickles = make_archive(path, CIFAR10)
+    pickles["../../x"] = b"outside"
+    write_archive(path, CIFAR10, pickles)
+    monkeypatch.setattr(CIFAR10, "tgz_md5", md5(path.read_bytes()))
+    monkeypatch.chdir(path.parent)
+    assert len(datasets.load(Data(folder="data", archive=str(path))).class_names) == 10
+    assert not [file for file in tmp_path.rglob("*") if file.name == "x"]
+
+
 def test_named_archive_is_verified_even_when_its_images_are_kept(tmp_path, archive):
     settings = Data(folder=str(tmp_path / "data"), archive=str(archive))
     checksum = datasets.load(settings).checksum

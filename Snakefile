@@ -27,6 +27,15 @@ RESULTS = f"results/{configuration.name}"
 FIGURES = f"paper_figures/{configuration.name}"
 # name -> item of the paper, what it needs, format of its table
 EXPERIMENTS = {name: experiment_entry(name) for name in experiment_names()}
+# name -> its figure and its table: what asking for it means
+ITEMS = {
+    name: [
+        f"{FIGURES}/{entry['item']}.pdf",
+        f"{RESULTS}/{name}.{entry['table']}",
+        f"{RESULTS}/{name}.json",
+    ]
+    for name, entry in EXPERIMENTS.items()
+}
 CONDITIONS = [condition.name for condition in configuration.training.conditions]
 
 
@@ -35,12 +44,18 @@ rule all:
     input:
         f"{FIGURES}/report.html",
         f"{RESULTS}/claims.md",
-        [f"{FIGURES}/{entry['item']}.pdf" for entry in EXPERIMENTS.values()],
+        list(ITEMS.values()),
 
 
 rule figures:
     input:
-        [f"{FIGURES}/{entry['item']}.pdf" for entry in EXPERIMENTS.values()],
+        list(ITEMS.values()),
+
+
+# Everything that needs no full training.
+rule initialisation:
+    input:
+        [ITEMS[name] for name in ITEMS if EXPERIMENTS[name]["needs"] != "training"],
 
 
 report: "workflow/report/workflow.rst"

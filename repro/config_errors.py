@@ -9,7 +9,7 @@ from pydantic import BaseModel
 def explain(detail: Any, model: type[BaseModel]) -> str:
     """One clause about one of `ValidationError.errors()` of a model: path, what is wrong, what is allowed."""
     location = [str(part) for part in detail["loc"]]
-    path = ".".join(location) or "configuration"
+    path = ".".join(location)
     message = str(detail["msg"])
     if detail["type"] == "extra_forbidden":
         allowed = sorted(_fields_at(location[:-1], model))
@@ -21,7 +21,11 @@ def explain(detail: Any, model: type[BaseModel]) -> str:
     if detail["type"] == "value_error":
         message = message.removeprefix("Value error, ")
         given = detail["input"]
-        return f"{path}: {message}" + (f" (given: {given!r})" if isinstance(given, int | float | str) else "")
+        return (
+            (f"{path}: " if path else "")
+            + message
+            + (f" (given: {given!r})" if isinstance(given, int | float | str) else "")
+        )
     message = message.replace("Input should", "should", 1)
     return f"{path} {message} (given: {detail['input']!r})"
 

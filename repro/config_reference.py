@@ -1,5 +1,6 @@
 """The reference page of the configuration, `docs/configuration.md`, generated from `repro/config.py`."""
 
+import json
 from typing import Any, get_origin
 
 from pydantic.fields import FieldInfo
@@ -49,11 +50,9 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default()
-    return (
-        {None: "null", True: "true", False: "false"}.get(value, f"`{value}`")
-        if not isinstance(value, list)
-        else f"`{value}`"
-    )
+    if value is None or isinstance(value, bool):  # as YAML writes them; 1 is not true
+        return json.dumps(value)
+    return f"`{value}`"
 
 
 def _kind(schema: dict[str, Any]) -> str:

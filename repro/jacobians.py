@@ -19,6 +19,7 @@ def with_fixed_statistics(network: ResidualNetwork, images: Tensor) -> ResidualN
 
     `images`: float32 (batch, 3, y, x). One image's own influence on the statistics, of order 1/batch, is left out: the
     map is that of an image among many. The variance is PyTorch's running one, n/(n - 1) times that of the batch.
+    Layers that normalise each image by itself have no such statistics: the map is then not linear between kinks.
     """
     fixed = copy.deepcopy(network).double().train()
     for module in fixed.modules():

@@ -4,6 +4,8 @@ Layer 1 is the first convolution; block k = 0, 1, ... holds layers 2k+2 and 2k+3
 The 1x1 convolutions of option-B shortcuts carry no number.
 """
 
+from typing import assert_never
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -60,7 +62,15 @@ class ResidualNetwork(nn.Module):
 
     def __init__(self, settings: Network, normalisation: Normalisation, classes: int, seed: int) -> None:
         super().__init__()
-        normalise = normalisation == "batch"
+        match normalisation:
+            case "batch":
+                normalise, final = True, False
+            case "none":
+                normalise, final = False, False
+            case "final":
+                normalise, final = False, True
+            case unknown:
+                assert_never(unknown)
         self.depth = settings.depth
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -72,7 +82,7 @@ class ResidualNetwork(nn.Module):
                 for _ in range((settings.depth - 2) // 6):
                     self.blocks.append(ResidualBlock(channels_in, channels, settings, normalise))
                     channels_in = channels
-            self.final_normalisation = nn.BatchNorm2d(channels_in) if normalisation == "final" else nn.Identity()
+            self.final_normalisation = nn.BatchNorm2d(channels_in) if final else nn.Identity()
             self.classifier = nn.Linear(channels_in, classes)
             for module in self.modules():
                 if isinstance(module, nn.Conv2d):

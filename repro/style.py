@@ -86,7 +86,8 @@ def source_line(experiment: str, provenance: Mapping[str, Any]) -> str:
             count = own[repetitions]
             parts.append(f"{count} {repetitions}" if count > 1 else f"1 {repetitions[:-1]}")
     parts.append(f"configuration '{settings['name']}'")
-    parts.append(f"revision {provenance['revision'][:8]}")
+    revision, _, modified = provenance["revision"].partition("-")
+    parts.append(f"revision {revision[:8]}" + (f", {modified}" if modified else ""))
     return "; ".join(parts)
 
 

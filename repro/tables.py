@@ -91,7 +91,9 @@ def read(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path.with_suffix('.json')} is damaged; delete it and measure {path.stem} again.") from None
     if hashlib.sha256(content).hexdigest() != expected:
-        raise UserError(f"{path} is not the table that was written (its checksum differs); measure it again.")
+        raise UserError(
+            f"{path} is not the table that was written (its checksum differs); delete it and measure {path.stem} again."
+        )
     buffer = BytesIO(content)
     # Arrow reads every double as it was written; pandas' own parser was off by one unit in the last place until 3.1.
     table = pd.read_csv(buffer, engine="pyarrow") if path.suffix == ".csv" else pd.read_parquet(buffer)

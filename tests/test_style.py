@@ -1,6 +1,8 @@
+from typing import get_args
+
 import numpy as np
 
-from repro import style
+from repro import config, style
 
 PROVENANCE = {
     "settings": {
@@ -52,3 +54,9 @@ def test_normalisations_are_told_apart_without_colour_vision():
 
     values = sorted(luminance(style.COLOURS[normalisation]) for normalisation in ("batch", "none"))
     assert values[1] - values[0] > 0.05
+
+
+def test_every_normalisation_and_initialisation_has_a_name_and_a_colour():
+    assert style.COLOURS.keys() == style.NAMES.keys() == set(get_args(config.Normalisation))
+    assert style.INITIALISATION_COLOURS.keys() == style.INITIALISATION_NAMES.keys()
+    assert set(style.INITIALISATION_NAMES) == set(get_args(config.Initialisation))

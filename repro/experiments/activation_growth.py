@@ -15,6 +15,7 @@ from repro import probes, style
 from repro.claims import Claim, Verdict, verdict
 from repro.config import Configuration
 from repro.experiments.initialisation import subjects
+from repro.networks import equivalent_layer
 
 COLUMNS = {
     "normalisation": "`batch` or `none`",
@@ -74,15 +75,18 @@ def log_moments(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean and one standard deviation over seeds at the paper's layers, beside the published values."""
+    """Mean and one standard deviation over seeds at the paper's layers, or their like, beside the published values."""
     values = log_moments(table)
     depth = table["layer"].max()
     rows = []
     for (normalisation, moment), published in PUBLISHED.items():
-        for layer, value in zip(PAPER_LAYERS, published, strict=True):
-            chosen = values.query("normalisation == @normalisation and moment == @moment and layer == @layer")
-            if depth == PAPER_LAYERS[-1]:
-                rows.append((normalisation, moment, layer, chosen.value.mean(), chosen.value.std(), value))
+        own = values[(values["normalisation"] == normalisation) & (values["moment"] == moment)]
+        at_depth = dict.fromkeys((equivalent_layer(layer, int(depth)) for layer in PAPER_LAYERS), np.nan)
+        if depth == PAPER_LAYERS[-1]:
+            at_depth = dict(zip(PAPER_LAYERS, published, strict=True))
+        for layer, value in at_depth.items():
+            chosen = own.loc[own["layer"] == layer, "value"]
+            rows.append((normalisation, moment, layer, chosen.mean(), chosen.std(), value))
     columns = ["normalisation", "moment", "layer", "ln, mean over seeds", "ln, std over seeds", "ln, published"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -91,3 +91,13 @@ def test_overflow_stays_in_the_table(monkeypatch, tmp_path):
     assert set(table.loc[lost, "normalisation"]) == {"none"}
     assert (table.loc[lost, "layer"] > 1).all()
     initialisation.judge_and_draw(activation_growth, table, tmp_path)
+
+
+def test_summary_of_another_depth_has_its_own_layers_and_no_published_values():
+    table = grown(slope=4.0)
+    table = table[table["layer"] <= 56]
+    summary = activation_growth.summarise(table)
+    assert summary["layer"].max() == 56
+    assert len(summary) == 4 * len(set(summary["layer"]))
+    assert summary["ln, published"].isna().all()
+    assert summary["ln, mean over seeds"].notna().all()

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from repro.config import experiment_entry, experiment_names
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # Everything the workflow reads; what a run writes, and the environment, stay behind.
@@ -71,7 +73,9 @@ class Tree:
             return {}
         table = result.stdout.split("Job stats")[-1]
         jobs = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
-        return {rule: count for rule, count in jobs.items() if rule not in ("total", "all", "figures")}
+        targets = {"total", "all", "figures", "initialisation", *experiment_names()}
+        targets |= {experiment_entry(name)["item"] for name in experiment_names()}
+        return {rule: count for rule, count in jobs.items() if rule not in targets}
 
     def overlay(self, name: str, settings: Mapping[str, object]) -> str:
         """A configuration file in the tree; returns its path for `--configfile`."""

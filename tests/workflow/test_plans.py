@@ -9,7 +9,7 @@ from tests.workflow.conftest import ROOT, Tree
 
 def rules_of(*names: str) -> dict[str, int]:
     """The measurement and the figure of each experiment, once."""
-    return {rule: 1 for name in names for rule in (f"measure_{name}", experiment_entry(name)["item"])}
+    return {rule: 1 for name in names for rule in (f"measure_{name}", f"draw_{name}")}
 
 
 @pytest.mark.parametrize("name", ["quick", "short", "paper"])
@@ -38,8 +38,13 @@ def test_every_item_and_every_experiment_is_a_target(tree: Tree):
     by_item = tree.plan(*[experiment_entry(name)["item"] for name in names])
     assert by_item == rules_of(*names) | {"data": 1, "train": by_item["train"]}
     by_name = tree.plan(*names)
-    assert {rule: count for rule, count in by_name.items() if rule not in names} == by_item
+    assert by_name == by_item
     assert tree.plan("figures") == by_item
+
+
+def test_what_needs_no_training_can_be_asked_for(tree: Tree):
+    names = [name for name in experiment_names() if name != "training_curves"]
+    assert tree.plan("initialisation", configuration=("config/initialisation.yaml",)) == rules_of(*names) | {"data": 1}
 
 
 def test_a_plan_says_where_results_would_go(tree: Tree):

@@ -74,7 +74,9 @@ def test_editing_an_experiment_reruns_it_and_its_figure(tree: Tree):
     module = "repro/experiments/activation_growth.py"
     original = (tree.folder / module).read_bytes()
     tree.edit(module)
-    assert tree.plan(configuration=TINY_FILES) == {"measure_activation_growth": 1, "fig5": 1} | GATHERED
+    assert (
+        tree.plan(configuration=TINY_FILES) == {"measure_activation_growth": 1, "draw_activation_growth": 1} | GATHERED
+    )
     (tree.folder / module).write_bytes(original)
     assert tree.plan(configuration=TINY_FILES) == {}
 
@@ -97,26 +99,39 @@ def test_editing_what_changes_no_result_reruns_nothing(tree: Tree):
 
 def test_editing_the_networks_reruns_all_that_has_one(tree: Tree):
     tree.edit("repro/networks.py")
-    expected = {"train": 2, "measure_training_curves": 1, "fig1": 1, "measure_activation_growth": 1, "fig5": 1}
+    expected = {
+        "train": 2,
+        "measure_training_curves": 1,
+        "draw_training_curves": 1,
+        "measure_activation_growth": 1,
+        "draw_activation_growth": 1,
+    }
     assert tree.plan(configuration=TINY_FILES) == expected | GATHERED
 
 
 def test_changing_a_learning_rate_retrains_one_condition(tree: Tree):
     conditions = [TINY["training"]["conditions"][0], TINY["training"]["conditions"][1] | {"learning_rate": 2e-3}]
     overlay = tree.overlay("rate", {"training": {"conditions": conditions}})
-    expected = {"train": 1, "measure_training_curves": 1, "fig1": 1} | GATHERED
+    expected = {"train": 1, "measure_training_curves": 1, "draw_training_curves": 1} | GATHERED
     assert tree.plan(configuration=(*TINY_FILES, overlay)) == expected
 
 
 def test_changing_an_experiments_seeds_measures_it_again(tree: Tree):
     overlay = tree.overlay("seeds", {"experiments": {"activation_growth": {"seeds": 3}}})
-    expected = {"measure_activation_growth": 1, "fig5": 1} | GATHERED
+    expected = {"measure_activation_growth": 1, "draw_activation_growth": 1} | GATHERED
     assert tree.plan(configuration=(*TINY_FILES, overlay)) == expected
 
 
 def test_a_lost_figure_is_drawn_again(tree: Tree):
     (tree.folder / "paper_figures" / "tiny" / "fig8.pdf").unlink()
-    assert tree.plan("figures", configuration=TINY_FILES) == {"fig8": 1}
+    assert tree.plan("figures", configuration=TINY_FILES) == {"draw_limiting_spectrum": 1}
+
+
+def test_a_lost_table_is_measured_again(tree: Tree):
+    (tree.folder / "results" / "tiny" / "limiting_spectrum.json").unlink()
+    expected = {"measure_limiting_spectrum": 1, "draw_limiting_spectrum": 1}
+    for target in ("fig8", "limiting_spectrum", "figures"):
+        assert tree.plan(target, configuration=TINY_FILES) == expected
 
 
 def test_another_name_leaves_everything_else_untouched(tree: Tree):

@@ -1,10 +1,10 @@
-# One rule per item of the paper, called like it: its figure and the few numbers that go with it, from its table.
+# One rule per experiment: its figure and the few numbers that go with it, from its table; and the item's names as targets.
 
 for experiment, entry in EXPERIMENTS.items():
 
     rule:
         name:
-            entry["item"]
+            f"draw_{experiment}"
         input:
             dependencies.drawing(f"repro.experiments.{experiment}"),
             table=f"{RESULTS}/{experiment}.{entry['table']}",
@@ -44,9 +44,12 @@ for experiment, entry in EXPERIMENTS.items():
             "python -m repro plot {params.experiment} --tables $(dirname {input.table:q})"
             " --figures $(dirname {output.figure:q}) > {log} 2>&1"
 
-    # The experiment's own name asks for its item.
-    rule:
-        name:
-            experiment
-        input:
-            f"{FIGURES}/{entry['item']}.pdf",
+    # The item's name and the experiment's ask for the figure and its table, so that a lost table is measured again.
+    for target in sorted({entry["item"], experiment}):
+
+        rule:
+            name:
+                target
+            input:
+                ITEMS[experiment],
+            localrule: True

@@ -123,13 +123,10 @@ def plot(table: pd.DataFrame) -> Figure:
         expected = len(pooled) * np.diff(singular_value_law(factors=int(factors)).cdf(edges))
         axis.stairs(counts, edges, fill=True, color=style.SKY, label=f"{pooled['draw'].nunique()} draws")
         axis.stairs(expected, edges, color="black", label="limiting law", lw=1)
-        axis.set(
-            xlabel="singular value",
-            title=f"{factors} matri{'x' if factors == 1 else 'ces'}, N = {pooled['size'].iloc[0]}",
-        )
         distance, p_value = fit(table, int(factors))
-        text = f"distance to the law {distance:.4f}\np = {p_value:.2g}"
-        axis.text(0.98, 0.5, text, transform=axis.transAxes, ha="right", fontsize=7)
+        number = f"{factors} matri{'x' if factors == 1 else 'ces'}, N = {pooled['size'].iloc[0]}"
+        axis.set_title(f"{number}\ndistance to the law {distance:.4f}, p = {p_value:.2g}", fontsize=8)
+        axis.set_xlabel("singular value")
     axes[0, 0].set_ylabel("counts per bin")
     axes[0, -1].legend()
     return figure

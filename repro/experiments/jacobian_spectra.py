@@ -85,8 +85,8 @@ def per_network(table: pd.DataFrame) -> pd.DataFrame:
 
     Adds `largest`, the largest singular value found, and `largest_bound`; `root_mean_square` of the singular values;
     `effective_rank` (exp of the entropy of the shares sigma^2 / sum sigma^2) and `rank_error`, its standard error over
-    the probes; `stable_rank`, sum sigma^2 / largest^2. The smallest singular values are not resolved by the few Lanczos
-    steps that find these.
+    the probes; `stable_rank`, sum sigma^2 / largest^2; `smallest`, the smallest value found. That is the smallest singular
+    value where there are no more of them than Lanczos steps, as at the logits, and an upper bound of it elsewhere.
     """
     rows = []
     keys = [name for name in COLUMNS if name not in NODES]
@@ -102,6 +102,7 @@ def per_network(table: pd.DataFrame) -> pd.DataFrame:
         largest = quadrature.nodes.argmax()
         row |= {"largest": quadrature.nodes.flat[largest], "largest_bound": quadrature.bounds.flat[largest]}
         row |= {"root_mean_square": np.sqrt(mean_square), "effective_rank": rank, "rank_error": error}
+        row["smallest"] = quadrature.nodes[quadrature.weights > 0].min()
         row["stable_rank"] = quadrature.dimension * mean_square / row["largest"] ** 2
         rows.append(row)
     return pd.DataFrame(rows)
@@ -124,6 +125,7 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
                 "map ends at": "logits" if layer == depth else f"layer {layer}",
                 "ln std of activations": group["log_std"].median(),
                 "largest singular value": group["largest"].median(),
+                "smallest, at most": group["smallest"].median(),
                 "root mean square": group["root_mean_square"].median(),
                 "effective rank": group["effective_rank"].median(),
                 "stable rank": group["stable_rank"].median(),

@@ -42,6 +42,9 @@ def test_the_quadrature_agrees_with_the_dense_jacobian(settings, table):
             row = networks.loc[(name, subject.normalisation, subject.seed, layer)]
             assert row["dimension"] == len(values)
             assert row["largest"] == pytest.approx(values[0], rel=1e-4)
+            assert row["smallest"] >= values[-1] * (1 - 1e-8)
+            if layer == 8:  # as many Lanczos steps as logits
+                assert row["smallest"] == pytest.approx(values[-1], rel=1e-6)
             shares = values**2 / np.sum(values**2)
             rank = np.exp(-np.sum(shares[shares > 0] * np.log(shares[shares > 0])))
             assert row["effective_rank"] == pytest.approx(rank, abs=5 * row["rank_error"] + 0.02 * rank)

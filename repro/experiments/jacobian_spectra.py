@@ -85,8 +85,8 @@ def per_network(table: pd.DataFrame) -> pd.DataFrame:
 
     Adds `largest`, the largest singular value found, and `largest_bound`; `root_mean_square` of the singular values;
     `effective_rank` (exp of the entropy of the shares sigma^2 / sum sigma^2) and `rank_error`, its standard error over
-    the probes; `stable_rank`, sum sigma^2 / largest^2; `smallest`, the smallest value found. That is the smallest singular
-    value where there are no more of them than Lanczos steps, as at the logits, and an upper bound of it elsewhere.
+    the probes; `stable_rank`, sum sigma^2 / largest^2; `smallest`, the smallest value found. That is the smallest
+    singular value where there are no more of them than Lanczos steps, as at the logits, and an upper bound elsewhere.
     """
     rows = []
     keys = [name for name in COLUMNS if name not in NODES]

@@ -2,7 +2,7 @@
 
 `python -m repro measure layer_operators --config config/quick.yaml`; 2 s per layer on a CPU core.
 Section 5 of the paper treats layers as Gaussian matrices. What should come out: norms near 2 with Xavier's
-initialisation, the law's right end for a square Gaussian matrix, and condition numbers of thousands, also for
+initialisation, the law's right end for a square Gaussian matrix, and condition numbers of 10^4 to 10^6, also for
 orthogonal kernels: it is the kernel as a matrix that is orthogonal there, not the convolution.
 """
 

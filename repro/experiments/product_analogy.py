@@ -5,7 +5,8 @@ Fully connected networks of width N, one input: the Jacobian is a product of fac
 singular value is accurate relative to itself. Units that ReLU switches off at this input are taken out: the rest of
 the Jacobian is exactly zero there.
 What should come out: the linear network is the product. ReLU halves the rank and slows the exponential growth of the
-condition number to a third; shortcuts slow it down more than tenfold; batch normalisation changes the scale alone.
+condition number to a third; shortcuts and ReLU together slow it down more than tenfold; batch normalisation changes
+the scale alone.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,9 @@
 """Trains one condition in child processes and kills them with SIGKILL; prints what was done as JSON.
 
-`python -m tests.training.kill_driver <mode> <times>` in an empty folder. Mode `never`: one undisturbed run. `random`:
-kill `times` runs at random moments. `calls`: kill the k-th run at its k-th write to disk, for k = 1 ... `times`, just
-before or after it happened. In the end a run is left alone. The parent forks before anything has run in torch.
+`python -m tests.training.kill_driver <mode> <kills>` in an empty folder. Mode `never`: one undisturbed training.
+`random`: kill at random moments. `calls`: kill at the first, second, ... write to disk, just before or after it
+happened. A training that ends before all kills are done, as on a fast machine, is followed by a new one in a folder
+of its own; the last one is in the end left alone. The parent forks before anything has run in torch.
 """
 
 import json
@@ -68,22 +69,32 @@ def die_at_call(number: int, after: bool) -> Callable[[], None]:
     return prepare
 
 
-def main(mode: str, times: int) -> None:
-    """Run and kill; then let it finish."""
+def main(mode: str, kills: int) -> None:
+    """Kill and go on until all kills are done; then let the last training finish."""
+    start = Path.cwd()
     generator = random.Random(0)
-    killed = 0
-    for number in range(1, times + 1):
-        if mode == "calls":
-            process = child(die_at_call(number % 7 + 1, after=bool(number % 2)))
+    killed = lives = trainings = 0
+    status = None  # of the last life: 0 once its training has finished
+    while killed < kills or status != 0:
+        if not trainings or status == 0:
+            trainings += 1
+            (start / str(trainings)).mkdir()
+            os.chdir(start / str(trainings))
+        lives += 1
+        if killed == kills:
+            process = child(lambda: None)
+        elif mode == "calls":
+            process = child(die_at_call(lives % 7 + 1, after=bool(lives % 2)))
         else:
             process = child(lambda: None)
             time.sleep(generator.uniform(0, 1.2))
             os.kill(process, signal.SIGKILL)
         _, status = os.waitpid(process, 0)
-        killed += os.WIFSIGNALED(status)
-    process = child(lambda: None)
-    _, status = os.waitpid(process, 0)
-    print(json.dumps({"killed": killed, "status": status}))
+        if os.WIFSIGNALED(status):
+            killed += 1
+        elif status:
+            break
+    print(json.dumps({"killed": killed, "trainings": trainings, "status": status}))
 
 
 if __name__ == "__main__":

@@ -5,13 +5,14 @@ import os
 import re
 import sys
 
-from repro import dependencies
+from repro import dependencies, expected_time
 from repro.config import experiment_entry, experiment_names, validate
 from repro.config import slice_for_condition, slice_for_data, slice_for_experiment
 from repro.errors import UserError
 
 try:
     configuration = validate(config)
+    TRAINING_AHEAD = expected_time.describe(configuration)
 except UserError as error:
     sys.exit(f"Error: {error}")
 

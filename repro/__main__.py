@@ -77,6 +77,14 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("--output", type=Path, required=True, help="Markdown file to write")
     step.set_defaults(run=_claims)
 
+    step = steps.add_parser("benchmark", help="measure how fast training is on this machine, in a few minutes")
+    step.add_argument("--depth", type=int, default=110, help="depth of the network (default: 110)")
+    step.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: auto")
+    step.add_argument(
+        "--seconds", type=float, default=2.0, help="time for each rung of the ladder and each of 3 rounds (default: 2)"
+    )
+    step.set_defaults(run=_benchmark)
+
     step = steps.add_parser("schema", help="write the JSON schema and the reference page of the configuration")
     step.set_defaults(run=_schema)
     return parser
@@ -194,6 +202,16 @@ def _claims(options: argparse.Namespace) -> None:
     title = "The paper's claims, decided by the tables measured here"
     _write_summary(options.output, title, f"Tables of {options.tables}", pd.concat(verdicts))
     print(options.output)
+
+
+def _benchmark(options: argparse.Namespace) -> None:
+    from repro import benchmark, tables
+
+    config.validate({"name": "benchmark", "network": {"depth": options.depth}})
+    path = benchmark.run(options.depth, options.device, options.seconds)
+    table, _ = tables.read(path)
+    print(tables.markdown(table))
+    print(path)
 
 
 def _schema(_: argparse.Namespace) -> None:

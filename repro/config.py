@@ -29,6 +29,7 @@ from repro.errors import UserError
 Normalisation = Literal["batch", "none", "final"]
 # What an experiment works on: trained networks, first training steps, untrained networks, or none.
 Needs = Literal["training", "steps", "network", "nothing"]
+Precision = Literal["float32", "tf32", "bfloat16"]
 Initialisation = Literal["xavier_normal", "kaiming_normal", "orthogonal", "pytorch_default"]
 
 
@@ -145,6 +146,17 @@ class Training(Section):
         5e-4, description="L2 penalty on every parameter (recalled from the paper; He et al. use 1e-4)."
     )
     augmentation: bool = Field(True, description="Random crops after padding by 4 zero pixels, and horizontal flips.")
+    precision: Precision = Field(
+        "float32",
+        description="Arithmetic of training: strict `float32`; `tf32`, which rounds the factors in convolutions and "
+        "matrix products to 10 bits on CUDA; or `bfloat16` for activations, with float32 weights. Measurements at "
+        "initialisation are always strict.",
+    )
+    networks_at_once: Count | None = Field(
+        None,
+        description="Networks of a condition that one GPU trains side by side; null: all seeds. A CPU trains one "
+        "after the other.",
+    )
     divergence_loss: PositiveNumber = Field(
         1e3, description="A mini-batch loss above this, or not finite, ends a network as `diverged`."
     )

@@ -4,6 +4,7 @@ Images are decoded once and kept in `<folder>/prepared/`, one file for each choi
 whenever it is read. An official archive is used only if its MD5 is torchvision's.
 """
 
+import dataclasses
 import functools
 import hashlib
 import http.client
@@ -43,8 +44,8 @@ Source = tuple[str, Any, Callable[[], Arrays]]  # name, what the content depends
 class ImageData:
     """Training and test images of one data set.
 
-    Images are uint8 (image, channel, y, x), labels int64 (image,), both on the CPU; `checksum` is the SHA-256 of the
-    four tensors and the class names, `name` is what figures call the data.
+    Images are uint8 (image, channel, y, x), labels int64 (image,), both on the CPU when loaded; `checksum`
+    is the SHA-256 of the four tensors and the class names, `name` is what figures call the data.
     """
 
     name: str
@@ -82,6 +83,12 @@ class ImageData:
             moments.append(torch.stack([mean, (share @ (values - mean) ** 2).sqrt()]))
         mean, standard_deviation = torch.stack(moments, dim=1).float()
         return mean, standard_deviation
+
+    def to(self, device: torch.device) -> "ImageData":
+        """The same images, labels and moments on `device`."""
+        moved = dataclasses.replace(self, **{name: getattr(self, name).to(device) for name in TENSORS})
+        moved.__dict__["_moments"] = tuple(moment.to(device) for moment in self._moments)  # counted once, here
+        return moved
 
 
 def load(settings: config.Data) -> ImageData:

@@ -1,26 +1,45 @@
 """Choosing the device, and making its arithmetic strict and repeatable."""
 
+import ctypes
 import os
 import platform
 
 import torch
 
+from repro.config import Precision
 from repro.errors import UserError
 
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # names of settings in glibc's malloc.h
 
-def prepare(setting: str) -> torch.device:
-    """The device that `setting` (`auto`, `cpu` or `cuda`) names, set to strict float32 and deterministic algorithms.
 
-    On CUDA, cuDNN would otherwise round convolutions to TF32. Raises `UserError` when `cuda` is asked for and not
-    there.
+def prepare(setting: str, precision: Precision = "float32") -> torch.device:
+    """The device that `setting` (`auto`, `cpu` or `cuda`) names, set to deterministic algorithms and `precision`.
+
+    `float32` is strict: on CUDA, cuDNN would otherwise round convolutions to TF32. `tf32` allows that rounding, also in
+    matrix products. Under `bfloat16` what stays in float32 is strict. Raises `UserError` when `cuda` is asked for
+    and not there.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
+    # Writing to memory that is about to be written costs time and decides nothing.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
-    torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]  # absent from PyTorch's type stubs
+    rounding = "tf32" if precision == "tf32" else "ieee"
+    torch.backends.fp32_precision = rounding  # type: ignore[attr-defined]  # absent from PyTorch's type stubs
     if setting == "cuda" and not torch.cuda.is_available():
         raise UserError("device is `cuda`, but PyTorch finds no CUDA device here; set `device: cpu` or `auto`.")
     return torch.device("cuda" if setting != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def keep_memory() -> None:
+    """Have the C library keep freed memory for the next step instead of handing it back and clearing it anew.
+
+    Where the library is not glibc nothing changes but speed.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def describe(device: torch.device) -> str:

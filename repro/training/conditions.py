@@ -22,6 +22,7 @@ from repro import config, datasets, devices, tables
 from repro.config import Condition, Configuration
 from repro.datasets import ImageData
 from repro.errors import UserError
+from repro.training import network_run
 from repro.training.batches import steps_per_epoch
 from repro.training.network_run import Interrupted, NetworkRun
 
@@ -42,7 +43,7 @@ COLUMNS = {
     "test_loss": "mean cross-entropy of the test images after the epoch, with running averages, nats",
     "test_accuracy": "share of the test images classified correctly after the epoch, with running averages",
     "gradient_norm": "mean over this epoch's steps of the Euclidean norm of the loss gradient",
-    "seconds": "time for this epoch, training and test, seconds",
+    "seconds": "time for this epoch, training and test, of all networks trained side by side, seconds",
 }
 
 
@@ -55,7 +56,8 @@ def train(configuration: Configuration, name: str) -> Path:
     """
     settings = config.slice_for_condition(configuration, name)
     condition = next(condition for condition in configuration.training.conditions if condition.name == name)
-    device = devices.prepare(configuration.device)
+    device = devices.prepare(configuration.device, configuration.training.precision)
+    devices.keep_memory()
     data = datasets.load(configuration.data)
     if steps_per_epoch(len(data.train_images), configuration.batch_size) == 0:
         raise UserError(
@@ -66,17 +68,32 @@ def train(configuration: Configuration, name: str) -> Path:
     folder = tables.results_folder(configuration)
     fingerprint = {"device": devices.describe(device), "torch": str(torch.__version__)}
     parts, weights = [], {}
+    seeds = range(configuration.training.seeds)
+    at_once = 1 if device.type == "cpu" else configuration.training.networks_at_once or len(seeds)
+    images = data.to(device)
     with _alone(folder / "checkpoints" / f"{name}.lock", name), _stop_requests() as stop:
-        for seed in range(configuration.training.seeds):
-            run = NetworkRun(configuration, condition, seed, data, device)
-            path = checkpoint_path(configuration, condition, data, seed)
+        for first in seeds[::at_once]:
+            runs = [
+                NetworkRun(
+                    configuration,
+                    condition,
+                    seed,
+                    images,
+                    device,
+                    checkpoint_path(configuration, condition, data, seed),
+                    fingerprint,
+                )
+                for seed in seeds[first : first + at_once]
+            ]
             try:
-                position = run.train(path, fingerprint, stop)
+                network_run.train(runs, stop)
             except Interrupted:
                 print(f"{name} stopped after a checkpoint; the same command resumes it.", file=sys.stderr)
                 sys.exit(RESUME_EXIT_CODE)
-            weights[f"seed {seed}"] = run.weights_digest()
-            parts.append(pd.DataFrame(position.history).assign(seed=seed, status=position.status))
+            for run in runs:
+                weights[f"seed {run.seed}"] = run.weights_digest()
+                history = pd.DataFrame(run.position.history)
+                parts.append(history.assign(seed=run.seed, status=run.position.status))
     table = pd.concat(parts, ignore_index=True).assign(
         condition=name,
         normalisation=condition.normalisation,
@@ -99,7 +116,7 @@ def checkpoint_path(configuration: Configuration, condition: Condition, data: Im
     settings = config.slice_for_condition(configuration, condition.name)
     for irrelevant in ("name", "device", "data"):
         del settings[irrelevant]
-    for irrelevant in ("seeds", "checkpoint_minutes"):
+    for irrelevant in ("seeds", "checkpoint_minutes", "networks_at_once"):
         del settings["training"][irrelevant]
     recipe = json.dumps([settings, data.checksum, _code_digest()], sort_keys=True)
     digest = hashlib.sha256(recipe.encode()).hexdigest()[:12]
@@ -111,7 +128,7 @@ def _code_digest() -> str:
     """Digest of the code that decides the weights; comments, docstrings and layout do not count."""
     folder = Path(repro.__file__).parent
     digest = hashlib.sha256()
-    for file in ("networks.py", "training/batches.py", "training/network_run.py"):
+    for file in ("networks.py", "training/batches.py", "training/descent.py", "training/network_run.py"):
         tree = ast.parse((folder / file).read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):

@@ -1,27 +1,26 @@
-"""Training one network: ordinary SGD from its first step to its last, through any number of interruptions."""
+"""Training one network from its first step to its last, through any number of interruptions."""
 
 import hashlib
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
 from repro.config import Condition, Configuration
-from repro.datasets import ImageData, normalise
+from repro.datasets import ImageData
 from repro.networks import ResidualNetwork
 from repro.progress import duration
-from repro.training import batches, checkpoints
+from repro.training import checkpoints
+from repro.training.batches import steps_per_epoch
+from repro.training.descent import EVALUATION_BATCH, Descent
+from repro.training.side_by_side import Step, side_by_side
 
 LEARNING_RATE_DROPS = (0.5, 0.75)  # fractions of the training cycle; the rate is divided by 10 at each
-EVALUATION_BATCH = 500
-DIVERGENCE_FACTOR = 10  # times the first mini-batch's loss: a deep network without BN may begin above the threshold
 
 
 class Interrupted(Exception):
@@ -36,12 +35,16 @@ class Position:
     step: int = 0  # steps completed in the current epoch
     total_steps: int = 0
     status: str = "incomplete"  # or `finished` or `diverged`
-    first_loss: float = math.nan
+    first_loss: float = 0.0
     loss_sum: float = 0.0
     correct: int = 0
     gradient_norm_sum: float = 0.0
     seconds: float = 0.0  # spent on the current epoch
     history: list[dict[str, Any]] = field(default_factory=list)
+
+
+# What a `Descent` counts on its device.
+COUNTED = ("step", "total_steps", "first_loss", "loss_sum", "correct", "gradient_norm_sum")
 
 
 def learning_rate(condition: Condition, epoch: int) -> float:
@@ -51,112 +54,65 @@ def learning_rate(condition: Condition, epoch: int) -> float:
 
 
 class NetworkRun:
-    """One network's training under a condition and seed.
+    """One network's training under a condition and seed, with its checkpoint at `path`.
 
-    SGD with momentum and weight decay on the mean cross-entropy of mini-batches:
-    v <- momentum v + (grad L + weight_decay w), w <- w - learning_rate v. A mini-batch loss that is not finite, or
-    above both `divergence_loss` and ten times the first one, ends the run as `diverged`: a result like any other.
+    Begins where the checkpoint stands, if there is one. `data` holds the images on `device`; `fingerprint` describes
+    the environment, and continuing a checkpoint of another is said on stderr.
     """
 
     def __init__(
-        self, configuration: Configuration, condition: Condition, seed: int, data: ImageData, device: torch.device
+        self,
+        configuration: Configuration,
+        condition: Condition,
+        seed: int,
+        data: ImageData,
+        device: torch.device,
+        path: Path,
+        fingerprint: dict[str, str],
     ) -> None:
-        self.settings = configuration.training
-        self.batch_size = configuration.batch_size
+        settings = configuration.training
         self.condition = condition
         self.seed = seed
-        self.data = data
-        self.device = device
-        depth = self.settings.depth or configuration.network.depth
+        self.path = path
+        self.fingerprint = fingerprint
+        self.checkpoint_minutes = settings.checkpoint_minutes
+        self.steps_per_epoch = steps_per_epoch(len(data.train_images), configuration.batch_size)
         network = ResidualNetwork(
-            configuration.network.model_copy(update={"depth": depth}),
+            configuration.network.model_copy(update={"depth": settings.depth or configuration.network.depth}),
             condition.normalisation,
             len(data.class_names),
             seed,
         )
         # channels_last is the faster layout for batch normalisation on CPUs and for tensor cores.
-        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimiser = torch.optim.SGD(
-            self.network.parameters(),
-            lr=condition.learning_rate,
-            momentum=self.settings.momentum,
-            weight_decay=self.settings.weight_decay,
-        )
+        network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.descent = Descent(network, data, configuration.batch_size, settings, settings.precision)
         self.position = Position()
+        self._resume()
 
-    def train(self, path: Path, fingerprint: dict[str, str], stop: Callable[[], bool] = lambda: False) -> Position:
-        """Train to the end, beginning from the checkpoint at `path` if there is one.
+    @property
+    def incomplete(self) -> bool:
+        """Whether there is something left to train."""
+        return self.position.status == "incomplete"
 
-        `fingerprint` describes the environment; a checkpoint of another is continued, and that is said. `stop` is
-        asked after every step; when it says so, a checkpoint is written and `Interrupted` raised.
-        """
-        self._resume(path, fingerprint)
-        position = self.position
-        saved = time.monotonic()
-        while position.status == "incomplete":
-            for group in self.optimiser.param_groups:
-                group["lr"] = learning_rate(self.condition, position.epoch)
-            self.network.train()
-            remaining = batches.epoch_batches(
-                self.data,
-                self.batch_size,
-                self.seed,
-                position.epoch,
-                self.settings.augmentation,
-                self.device,
-                first=position.step,
-            )
-            for images, labels in remaining:
-                start = time.monotonic()
-                diverged = not self._step(images, labels)
-                position.seconds += time.monotonic() - start
-                if diverged:
-                    break
-                stopping = stop()
-                if stopping or time.monotonic() - saved > 60 * self.settings.checkpoint_minutes > 0:
-                    self._save(path, fingerprint)
-                    saved = time.monotonic()
-                if stopping:
-                    raise Interrupted
-            self._end_epoch()
-            if position.status != "incomplete" or self.settings.checkpoint_minutes == 0:
-                self._save(path, fingerprint)
-                saved = time.monotonic()
-        return position
+    def begin_epoch(self) -> None:
+        """Take part in the next steps, from the current position in the epoch on."""
+        self.descent.begin_epoch(self.seed, self.position.epoch, learning_rate(self.condition, self.position.epoch))
+        self.descent.active.fill_(True)
 
-    def _step(self, images: Tensor, labels: Tensor) -> bool:
-        """One update; False, and no update, when the loss says that the network has diverged."""
-        position = self.position
-        logits = self.network(images.contiguous(memory_format=torch.channels_last))
-        loss = functional.cross_entropy(logits, labels)
-        value = loss.item()
-        if position.total_steps == 0:
-            position.first_loss = value
-        limit = max(self.settings.divergence_loss, DIVERGENCE_FACTOR * position.first_loss)
-        if not value <= limit:
-            position.status = "diverged"
-            position.loss_sum += value
-            position.step += 1
-            return False
-        self.optimiser.zero_grad()
-        loss.backward()
-        gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
-        position.gradient_norm_sum += nn.utils.get_total_norm(gradients).item()
-        self.optimiser.step()
-        position.loss_sum += value
-        position.correct += int((logits.argmax(dim=1) == labels).sum())
-        position.step += 1
-        position.total_steps += 1
-        return True
+    def read_counts(self) -> None:
+        """Take what the device has counted into the position; waits for the device."""
+        for name in COUNTED:
+            setattr(self.position, name, getattr(self.descent, name).item())
+        if self.descent.diverged:
+            self.position.status = "diverged"
 
-    def _end_epoch(self) -> None:
+    def end_epoch(self) -> None:
         """Add the epoch to the history; a diverged network's last row is the epoch it broke off in."""
-        position = self.position
-        start = time.monotonic()
+        position, descent = self.position, self.descent
+        descent.active.fill_(False)
         diverged = position.status == "diverged"
-        test_loss, test_accuracy = (math.nan, math.nan) if diverged else self.evaluate()
-        position.seconds += time.monotonic() - start
         updates = position.step - diverged
+        tested = descent.tested.item()
         rate = learning_rate(self.condition, position.epoch)
         position.epoch += 1
         if not diverged and position.epoch == self.condition.epochs:
@@ -167,9 +123,9 @@ class NetworkRun:
                 "steps": position.total_steps,
                 "learning_rate": rate,
                 "train_loss": position.loss_sum / position.step,
-                "train_accuracy": position.correct / (updates * self.batch_size) if updates else math.nan,
-                "test_loss": test_loss,
-                "test_accuracy": test_accuracy,
+                "train_accuracy": position.correct / (updates * descent.batch_size) if updates else math.nan,
+                "test_loss": math.nan if diverged else descent.test_loss_sum.item() / tested,
+                "test_accuracy": math.nan if diverged else descent.test_correct.item() / tested,
                 "gradient_norm": position.gradient_norm_sum / updates if updates else math.nan,
                 "seconds": position.seconds,
             }
@@ -177,27 +133,46 @@ class NetworkRun:
         self._report()
         position.step, position.loss_sum, position.correct, position.gradient_norm_sum = 0, 0.0, 0, 0.0
         position.seconds = 0.0
+        for count in (descent.step, descent.loss_sum, descent.correct, descent.gradient_norm_sum):
+            count.zero_()
+        for count in (descent.tested, descent.test_loss_sum, descent.test_correct):
+            count.zero_()
 
-    def evaluate(self) -> tuple[float, float]:
-        """Mean cross-entropy and accuracy on the test images, with running averages in place of batch statistics."""
-        self.network.eval()
-        loss, correct = 0.0, 0
-        with torch.no_grad():
-            for first in range(0, len(self.data.test_images), EVALUATION_BATCH):
-                images = self.data.test_images[first : first + EVALUATION_BATCH].to(self.device)
-                labels = self.data.test_labels[first : first + EVALUATION_BATCH].to(self.device)
-                images = normalise(images, self.data).contiguous(memory_format=torch.channels_last)
-                logits = self.network(images)
-                loss += functional.cross_entropy(logits, labels, reduction="sum").item()
-                correct += int((logits.argmax(dim=1) == labels).sum())
-        return loss / len(self.data.test_labels), correct / len(self.data.test_labels)
+    def save(self) -> None:
+        """Write the checkpoint."""
+        self.read_counts()
+        state = {
+            "parameters": self.descent.parameters.cpu(),
+            "velocity": self.descent.velocity.cpu(),
+            "averages": self.descent.averages.cpu(),
+            "position": asdict(self.position),
+            "fingerprint": self.fingerprint,
+        }
+        checkpoints.save(self.path, state)
 
     def weights_digest(self) -> str:
         """SHA-256 over all parameters and running averages, to tell whether two runs ended in the same network."""
         digest = hashlib.sha256()
-        for name, tensor in self.network.state_dict().items():
-            digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+        for tensor in (self.descent.parameters, self.descent.averages):
+            digest.update(tensor.cpu().numpy().tobytes())
         return digest.hexdigest()
+
+    def _resume(self) -> None:
+        state = checkpoints.load(self.path)
+        if state is None:
+            return
+        self.descent.parameters.copy_(state["parameters"])
+        self.descent.velocity.copy_(state["velocity"])
+        self.descent.averages.copy_(state["averages"])
+        self.position = Position(**state["position"])
+        for name in COUNTED:
+            getattr(self.descent, name).fill_(getattr(self.position, name))
+        self.descent.diverged.fill_(self.position.status == "diverged")
+        there = state["fingerprint"]
+        changed = [name for name in self.fingerprint if there.get(name) != self.fingerprint[name]]
+        if changed and self.incomplete:
+            changes = ", ".join(f"{name} {there.get(name)} -> {self.fingerprint[name]}" for name in changed)
+            print(f"{self.path} continues in another environment ({changes}): last digits may differ.", file=sys.stderr)
 
     def _report(self) -> None:
         position, last = self.position, self.position.history[-1]
@@ -215,23 +190,65 @@ class NetworkRun:
             flush=True,
         )
 
-    def _save(self, path: Path, fingerprint: dict[str, str]) -> None:
-        state = {
-            "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "position": asdict(self.position),
-            "fingerprint": fingerprint,
-        }
-        checkpoints.save(path, state)
 
-    def _resume(self, path: Path, fingerprint: dict[str, str]) -> None:
-        state = checkpoints.load(path)
-        if state is None:
-            return
-        self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.position = Position(**state["position"])
-        changed = [name for name in fingerprint if state["fingerprint"].get(name) != fingerprint[name]]
-        if changed and self.position.status == "incomplete":
-            changes = ", ".join(f"{name} {state['fingerprint'].get(name)} -> {fingerprint[name]}" for name in changed)
-            print(f"{path} continues in another environment ({changes}): last digits may differ.", file=sys.stderr)
+def train(runs: Sequence[NetworkRun], stop: Callable[[], bool] = lambda: False) -> None:
+    """Train networks of one condition to their ends, side by side where the device can.
+
+    Each ends in the numbers of a run of its own. Checkpoints are written every `checkpoint_minutes` and at the end;
+    `stop` is asked after every step, and when it says so they are written too and `Interrupted` is raised.
+    """
+    if not any(run.incomplete for run in runs):
+        return
+    device = runs[0].descent.parameters.device
+    advance = side_by_side([run.descent.advance for run in runs], device)
+    evaluate = side_by_side([run.descent.evaluate for run in runs], device)
+    saved = time.monotonic()
+    while left := [run for run in runs if run.incomplete]:
+        # After a kill between two checkpoints some are behind: they go on alone until all are level.
+        place = min((run.position.epoch, run.position.step) for run in left)
+        together = [run for run in left if (run.position.epoch, run.position.step) == place]
+        saved = _epoch(together, advance, evaluate, stop, saved)
+        minutes = together[0].checkpoint_minutes
+        overdue = time.monotonic() - saved > 60 * minutes
+        for run in together:
+            if overdue or not run.incomplete:
+                run.save()
+        if overdue:
+            saved = time.monotonic()
+
+
+def _epoch(runs: Sequence[NetworkRun], advance: Step, evaluate: Step, stop: Callable[[], bool], saved: float) -> float:
+    """What is left of the epoch in which all `runs` are; returns when checkpoints were last written."""
+    start = time.monotonic()
+    on_cpu = runs[0].descent.parameters.device.type == "cpu"
+
+    def save_all() -> None:
+        nonlocal start
+        for run in runs:
+            run.position.seconds += time.monotonic() - start
+            run.save()
+        start = time.monotonic()
+
+    for run in runs:
+        run.begin_epoch()
+    for _ in range(runs[0].position.step, runs[0].steps_per_epoch):
+        advance()
+        # A CPU has nothing queued, so asking costs nothing; a GPU's steps are asked about when the epoch is over.
+        if on_cpu and all(run.descent.diverged for run in runs):
+            break
+        stopping = stop()
+        overdue = time.monotonic() - saved > 60 * runs[0].checkpoint_minutes > 0
+        if stopping or overdue:
+            save_all()
+            saved = time.monotonic()
+        if stopping:
+            raise Interrupted
+    for run in runs:
+        run.read_counts()
+    if any(run.incomplete for run in runs):
+        for _ in range(0, len(runs[0].descent.data.test_images), EVALUATION_BATCH):
+            evaluate()
+    for run in runs:
+        run.position.seconds += time.monotonic() - start
+        run.end_epoch()
+    return saved

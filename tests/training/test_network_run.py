@@ -1,16 +1,12 @@
-import copy
 import math
 
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 
 from repro import config
 from repro.config import Condition
-from repro.datasets import normalise
-from repro.networks import ResidualNetwork
-from repro.training import batches
+from repro.training import network_run
 from repro.training.network_run import Interrupted, NetworkRun, learning_rate
 
 CPU = torch.device("cpu")
@@ -32,8 +28,18 @@ def condition(normalisation="batch", rate=0.05, epochs=3) -> Condition:
     return Condition(normalisation=normalisation, learning_rate=rate, epochs=epochs)
 
 
-def without_times(history: list[dict]) -> list[dict]:
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
+def begin(path, noise, settings=None, condition_=None, seed=1, fingerprint=HERE) -> NetworkRun:
+    return NetworkRun(settings or configuration(), condition_ or condition(), seed, noise, CPU, path, fingerprint)
+
+
+def trained(*runs: NetworkRun, stop=lambda: False) -> list[list[dict]]:
+    """Histories, without times."""
+    network_run.train(runs, stop)
+    return [histories(run) for run in runs]
+
+
+def histories(run: NetworkRun) -> list[dict]:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in run.position.history]
 
 
 def test_learning_rate_drops_at_half_and_three_quarters():
@@ -44,108 +50,89 @@ def test_learning_rate_drops_at_half_and_three_quarters():
     assert (np.isclose(rates, 1).sum(), np.isclose(rates, 0.1).sum(), np.isclose(rates, 0.01).sum()) == (83, 41, 41)
 
 
-@pytest.mark.parametrize("normalisation", ["batch", "none", "final"])
-def test_training_agrees_with_the_equations_in_double_precision(noise, tmp_path, normalisation):
-    settings = configuration(momentum=0.8, weight_decay=0.01)
-    run = NetworkRun(settings, condition(normalisation, rate=0.003, epochs=1), 5, noise, CPU)
-    run.network.double()
-    slow = ResidualNetwork(settings.network, normalisation, 4, seed=5).double().train()
-    velocity = {name: torch.zeros_like(weight) for name, weight in slow.named_parameters()}
-    losses, norms = [], []
-    for images, labels in batches.epoch_batches(noise, 16, 5, 0, True, CPU):
-        run.network.train()
-        run._step(images.double(), labels)
-        logits = slow(images.double())
-        loss = -logits.log_softmax(1)[torch.arange(len(labels)), labels].mean()
-        gradients = torch.autograd.grad(loss, list(slow.parameters()))
-        losses.append(loss.item())
-        norms.append(math.sqrt(sum((gradient**2).sum().item() for gradient in gradients)))
-        with torch.no_grad():
-            for (name, weight), gradient in zip(slow.named_parameters(), gradients, strict=True):
-                velocity[name] = 0.8 * velocity[name] + gradient + 0.01 * weight
-                weight -= 0.003 * velocity[name]
-    assert run.position.loss_sum == pytest.approx(sum(losses), rel=1e-10)
-    assert run.position.gradient_norm_sum == pytest.approx(sum(norms), rel=1e-10)
-    for (name, ours), theirs in zip(run.network.state_dict().items(), slow.state_dict().values(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12, msg=name)
-
-
-def test_evaluation_uses_running_averages(noise):
-    run = NetworkRun(configuration(), condition(), 0, noise, CPU)
-    run.network.train()
-    run._step(*next(batches.epoch_batches(noise, 16, 0, 0, True, CPU)))
-    network = copy.deepcopy(run.network).eval()
-    losses, hits = [], []
-    with torch.no_grad():
-        for image, label in zip(noise.test_images, noise.test_labels, strict=True):
-            logits = network(normalise(image[None], noise))
-            losses.append(functional.cross_entropy(logits, label[None]).item())
-            hits.append(logits.argmax().item() == label.item())
-    loss, accuracy = run.evaluate()
-    assert loss == pytest.approx(np.mean(losses), rel=1e-5)
-    assert accuracy == np.mean(hits)
-
-
-def test_a_run_repeats_bit_for_bit(noise, tmp_path):
-    runs = [NetworkRun(configuration(), condition(), 1, noise, CPU) for _ in range(2)]
-    histories = [run.train(tmp_path / f"{k}.pt", HERE).history for k, run in enumerate(runs)]
-    assert without_times(histories[0]) == without_times(histories[1])
-    assert runs[0].weights_digest() == runs[1].weights_digest()
-    other = NetworkRun(configuration(), condition(), 2, noise, CPU)
-    other.train(tmp_path / "other.pt", HERE)
-    assert other.weights_digest() != runs[0].weights_digest()
-
-
-@pytest.mark.parametrize("steps_between_stops", [1, 4, 7])
+@pytest.mark.parametrize("steps_between_stops", [1, 4, 6, 7])
 def test_interrupted_runs_end_like_an_uninterrupted_one(noise, tmp_path, steps_between_stops):
-    whole = NetworkRun(configuration(), condition(), 1, noise, CPU)
-    expected = whole.train(tmp_path / "whole.pt", HERE).history
+    whole = begin(tmp_path / "whole.pt", noise)
+    (expected,) = trained(whole)
     interruptions = 0
     while True:
         steps = iter(range(steps_between_stops))
-        run = NetworkRun(configuration(), condition(), 1, noise, CPU)
+        run = begin(tmp_path / "pieces.pt", noise)
         try:
-            position = run.train(tmp_path / "pieces.pt", HERE, stop=lambda steps=steps: next(steps, None) is None)
+            (history,) = trained(run, stop=lambda steps=steps: next(steps, None) is None)
             break
         except Interrupted:
             interruptions += 1
     assert interruptions >= 2
-    assert without_times(position.history) == without_times(expected)
+    assert history == expected
     assert run.weights_digest() == whole.weights_digest()
 
 
+def test_a_run_repeats_bit_for_bit(noise, tmp_path):
+    runs = [begin(tmp_path / f"{k}.pt", noise) for k in range(2)]
+    assert trained(runs[0]) == trained(runs[1])
+    assert runs[0].weights_digest() == runs[1].weights_digest()
+    other = begin(tmp_path / "other.pt", noise, seed=2)
+    trained(other)
+    assert other.weights_digest() != runs[0].weights_digest()
+
+
+def test_networks_side_by_side_end_like_networks_alone(noise, tmp_path):
+    # The second diverges at once and must not touch its neighbours.
+    conditions = [condition(), condition("none", rate=100.0), condition("none", rate=0.003)]
+    alone = [begin(tmp_path / f"alone{k}.pt", noise, condition_=c, seed=k) for k, c in enumerate(conditions)]
+    expected = [trained(run)[0] for run in alone]
+    together = [begin(tmp_path / f"{k}.pt", noise, condition_=c, seed=k) for k, c in enumerate(conditions)]
+    assert [str(history) for history in trained(*together)] == [str(history) for history in expected]
+    assert [run.position.status for run in together] == ["finished", "diverged", "finished"]
+    assert [run.weights_digest() for run in together] == [run.weights_digest() for run in alone]
+
+
+@pytest.mark.parametrize("behind", [5, 6, 9])
+def test_networks_that_were_killed_at_different_steps_end_like_undisturbed_ones(noise, tmp_path, behind):
+    alone = [begin(tmp_path / f"alone{seed}.pt", noise, seed=seed) for seed in range(3)]
+    expected = [trained(run)[0] for run in alone]
+    for seed, stop_after in enumerate((behind, 2, 14)):
+        steps = iter(range(stop_after))
+        with pytest.raises(Interrupted):
+            trained(
+                begin(tmp_path / f"{seed}.pt", noise, seed=seed), stop=lambda steps=steps: next(steps, None) is None
+            )
+    together = [begin(tmp_path / f"{seed}.pt", noise, seed=seed) for seed in range(3)]
+    assert trained(*together) == expected
+    assert [run.weights_digest() for run in together] == [run.weights_digest() for run in alone]
+
+
 def test_divergence_is_a_result_and_is_not_trained_again(noise, tmp_path):
-    run = NetworkRun(configuration(), condition("none", rate=100.0), 0, noise, CPU)
-    position = run.train(tmp_path / "a.pt", HERE)
-    assert position.status == "diverged"
-    last = position.history[-1]
+    run = begin(tmp_path / "a.pt", noise, condition_=condition("none", rate=100.0))
+    trained(run)
+    assert run.position.status == "diverged"
+    last = run.position.history[-1]
     assert not last["train_loss"] < 1e2
     assert math.isnan(last["test_accuracy"])
-    assert last["steps"] == position.total_steps < 18
-    again = NetworkRun(configuration(), condition("none", rate=100.0), 0, noise, CPU)
-    again._step = pytest.fail  # type: ignore[method-assign]
-    assert without_times(again.train(tmp_path / "a.pt", HERE).history[:-1]) == without_times(position.history[:-1])
+    assert last["steps"] == run.position.total_steps < 18
+    again = begin(tmp_path / "a.pt", noise, condition_=condition("none", rate=100.0))
+    again.descent.advance = pytest.fail  # type: ignore[method-assign]
+    assert str(trained(again)) == str([histories(run)])
     assert again.position.status == "diverged"
-    assert again.position.total_steps == position.total_steps
+    assert again.position.total_steps == run.position.total_steps
 
 
 def test_a_high_loss_before_the_first_update_is_no_divergence(noise, tmp_path):
-    run = NetworkRun(configuration(divergence_loss=0.5), condition("none", rate=1e-6, epochs=1), 0, noise, CPU)
-    assert run.train(tmp_path / "a.pt", HERE).status == "finished"
+    settings = configuration(divergence_loss=0.5)
+    run = begin(tmp_path / "a.pt", noise, settings, condition("none", rate=1e-6, epochs=1))
+    trained(run)
+    assert run.position.status == "finished"
 
 
 def test_a_change_of_environment_is_said(noise, tmp_path, capsys):
-    def stop_at_once() -> bool:
-        return True
-
     with pytest.raises(Interrupted):
-        NetworkRun(configuration(), condition(), 1, noise, CPU).train(tmp_path / "a.pt", HERE, stop_at_once)
-    NetworkRun(configuration(), condition(), 1, noise, CPU).train(tmp_path / "a.pt", {"device": "another"})
+        trained(begin(tmp_path / "a.pt", noise), stop=lambda: True)
+    trained(begin(tmp_path / "a.pt", noise, fingerprint={"device": "another"}))
     assert "continues in another environment (device test -> another)" in capsys.readouterr().err
 
 
 def test_the_network_learns(noise, tmp_path):
-    run = NetworkRun(configuration(augmentation=False), condition(rate=0.05, epochs=8), 0, noise, CPU)
-    history = run.train(tmp_path / "a.pt", HERE).history
+    settings = configuration(augmentation=False)
+    (history,) = trained(begin(tmp_path / "a.pt", noise, settings, condition(rate=0.05, epochs=8), seed=0))
     assert history[-1]["train_accuracy"] > 0.6 > 0.25
-    assert history[-1]["train_loss"] < history[0]["train_loss"]

@@ -24,6 +24,6 @@ rule train:
             slice_for_condition(configuration, wildcards.condition)
         ),
     message:
-        "Training {wildcards.condition}; watch it with: tail -f {log}"
+        f"Training {{wildcards.condition}}; watch it with: tail -f {{log}}\nAll that is to be trained: {TRAINING_AHEAD}"
     shell:
         "python -m repro train {wildcards.condition} --config {params.configuration:q} --threads {threads} > {log} 2>&1"

@@ -1,0 +1,65 @@
+"""Running a step of several networks at once: as parallel branches of one CUDA graph, or one after the other."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from repro.errors import UserError
+
+WARM_UPS = 3  # runs before a capture, in which libraries choose kernels and allocate what they keep
+
+Step = Callable[[], None]
+
+
+def side_by_side(steps: Sequence[Step], device: torch.device) -> Step:
+    """One step that runs every one of `steps` once, each for another network.
+
+    On CUDA the steps become branches of one graph (`capture`) and must be tensor operations alone, which change
+    nothing while they are captured, as those of an inactive `Descent`.
+    """
+    return capture(steps) if device.type == "cuda" else in_turn(steps)
+
+
+def in_turn(steps: Sequence[Step]) -> Step:
+    """Run one after the other."""
+
+    def run() -> None:
+        for step in steps:
+            step()
+
+    return run
+
+
+def capture(steps: Sequence[Step]) -> Step:
+    """Capture each step as a branch of one CUDA graph: one launch for all of them, small kernels side by side.
+
+    Raises `UserError` when they do not fit into the device's memory.
+    """
+    graph = torch.cuda.CUDAGraph()
+    trunk, branches = torch.cuda.Stream(), [torch.cuda.Stream() for _ in steps]
+
+    def run() -> None:
+        # All branches leave the trunk before the first one comes back, or they would wait for each other.
+        for branch in branches:
+            branch.wait_stream(trunk)
+        for branch, step in zip(branches, steps, strict=True):
+            with torch.cuda.stream(branch):
+                step()
+        for branch in branches:
+            trunk.wait_stream(branch)
+
+    try:
+        trunk.wait_stream(torch.cuda.current_stream())
+        # On the very streams that are captured then: autograd remembers the stream of a leaf's first use.
+        for _ in range(WARM_UPS):
+            run()
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        with torch.cuda.graph(graph, stream=trunk):
+            run()
+    except torch.cuda.OutOfMemoryError:
+        raise UserError(
+            f"{len(steps)} networks side by side do not fit into this GPU's memory; lower training.networks_at_once "
+            "or batch_size, or stop what else runs there."
+        ) from None
+    return graph.replay

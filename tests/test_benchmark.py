@@ -1,0 +1,91 @@
+import pandas as pd
+import pytest
+import torch
+
+from repro import benchmark, config, expected_time, tables
+from repro.__main__ import main
+from repro.errors import UserError
+
+
+def test_the_ladder_of_a_processor(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["benchmark", "--depth", "8", "--device", "cpu", "--seconds", "0.01"]) == 0
+    assert "| eager | 1 |" in capsys.readouterr().out
+    table, provenance = tables.read(tmp_path / "results" / "benchmark" / "training-cpu-8.csv")
+    assert {"eager", "engine", "engine, a process per core", "floor: arithmetic"} <= set(table["rung"])
+    assert provenance["settings"] == {"depth": 8, "batch_size": 128}
+    eager = table[table["rung"] == "eager"].iloc[0]
+    assert eager["ratio"] == 1
+    assert eager["network_epochs_per_second"] == pytest.approx(
+        1 / (390 * eager["step_seconds"] + 20 * eager["evaluation_seconds"])
+    )
+    cores = table[table["rung"] == "engine, a process per core"].iloc[0]
+    assert cores["network_epochs_per_second"] == pytest.approx(
+        cores["networks"] / (390 * cores["step_seconds"] + 20 * cores["evaluation_seconds"])
+    )
+
+
+def test_a_wrong_depth_is_refused(capsys):
+    assert main(["benchmark", "--depth", "7"]) == 2
+    assert "must be 6n+2" in capsys.readouterr().err
+
+
+def test_work_of_the_papers_network():
+    multiplications, outputs = benchmark.work(110)
+    # First convolution; 36 to 16, 36 to 32 and 36 to 64 channels, the first of the later two with half the inputs.
+    by_hand = 1024 * 16 * 27 + 36 * 1024 * 16 * 16 * 9
+    by_hand += 256 * 32 * 9 * (16 + 35 * 32) + 64 * 64 * 9 * (32 + 35 * 64)
+    by_hand += 256 * 32 * 16 + 64 * 64 * 32  # 1x1 shortcuts
+    assert multiplications == by_hand
+    assert outputs == 37 * 1024 * 16 + 37 * 256 * 32 + 37 * 64 * 64
+
+
+def test_the_eager_loop_trains():
+    rung = benchmark.eager(8, torch.device("cpu"))
+    rung.step()
+    rung.evaluate()
+
+
+def configuration(**settings) -> config.Configuration:
+    conditions = [{"normalisation": "batch", "learning_rate": 0.1, "epochs": 10}]
+    conditions.append({"normalisation": "none", "learning_rate": 0.001, "epochs": 30})
+    training = {"seeds": 3, "depth": 20, "conditions": conditions, "precision": "bfloat16"}
+    return config.validate({"name": "x", "training": training, **settings})
+
+
+def kept(folder, kind: str) -> None:
+    rows = [
+        ("eager", 1, 1, "float32", 0.1),
+        ("engine, graph", 1, 1, "bfloat16", 0.5),
+        ("engine, graph", 2, 1, "bfloat16", 0.8),
+        ("engine, graph", 4, 1, "bfloat16", 1.6),
+        ("engine, a process per core", 2, 1, "bfloat16", 0.25),
+    ]
+    table = pd.DataFrame(rows, columns=["rung", "networks", "threads", "precision", "network_epochs_per_second"])
+    for name in ("step_seconds", "evaluation_seconds", "ratio"):
+        table[name] = 1.0
+    chosen = table[table["rung"].str.contains("core") == (kind == "cpu")]
+    path = folder / f"training-{kind}-20.csv"
+    tables.write(path, chosen[list(benchmark.COLUMNS)], benchmark.COLUMNS, {"device": "pretended"})
+
+
+def test_expected_hours_follow_from_the_benchmark(tmp_path):
+    assert expected_time.network_epochs(configuration()) == 120
+    assert "python -m repro benchmark --depth 20" in expected_time.describe(configuration(), tmp_path)
+    kept(tmp_path, "cpu")
+    # 120 network-epochs of a tenth of the images at 0.25 per second.
+    said = expected_time.describe(configuration(data={"train_images": 5000}), tmp_path)
+    assert "120 network-epochs" in said
+    assert f"about {120 / 10 / 0.25 / 3600:.1f} CPU hours" in said
+    kept(tmp_path, "cuda")
+    # Three seeds run side by side: the rate of two, not of four.
+    assert f"about {120 / 0.8 / 3600:.1f} GPU hours" in expected_time.describe(configuration(), tmp_path)
+    strict = configuration(network={"depth": 20}, training={})
+    assert "no rate for precision float32" in expected_time.describe(strict, tmp_path)
+
+
+def test_a_damaged_benchmark_is_said(tmp_path):
+    kept(tmp_path, "cpu")
+    (tmp_path / "training-cpu-20.csv").write_text("nonsense")
+    with pytest.raises(UserError, match="training-cpu-20"):
+        expected_time.describe(configuration(device="cpu"), tmp_path)

@@ -1,0 +1,90 @@
+"""The captured graph against the same steps one after the other; needs a GPU."""
+
+import pytest
+import torch
+
+from repro import devices
+from repro.config import Network, Training
+from repro.networks import ResidualNetwork
+from repro.training.descent import Descent
+from repro.training.side_by_side import capture, in_turn, side_by_side
+
+RECIPES = [("batch", 0.1), ("none", 100.0), ("none", 0.003), ("final", 0.03)]  # the second diverges
+
+
+def test_in_turn_runs_every_step_once():
+    said: list[int] = []
+    step = side_by_side([lambda number=number: said.append(number) for number in range(3)], torch.device("cpu"))
+    step()
+    assert said == [0, 1, 2]
+
+
+def descents(data, dtype=torch.float32, precision="float32") -> list[Descent]:
+    device = devices.prepare("cuda", precision)
+    made = []
+    for seed, (normalisation, rate) in enumerate(RECIPES):
+        network = ResidualNetwork(Network(depth=20), normalisation, 4, seed)  # type: ignore[arg-type]
+        network = network.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        descent = Descent(network, data.to(device), 16, Training(), precision)
+        descent.begin_epoch(seed, 0, rate)
+        made.append(descent)
+    return made
+
+
+def ended(made: list[Descent], advance, evaluate) -> list[dict[str, torch.Tensor]]:
+    for descent in made:
+        descent.active.fill_(True)
+    for _ in range(6):
+        advance()
+    for _ in range(2):
+        evaluate()
+    torch.cuda.synchronize()
+    assert [bool(descent.diverged) for descent in made] == [False, True, False, False]
+    return [{name: value for name, value in vars(d).items() if isinstance(value, torch.Tensor)} for d in made]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("dtype", "precision"), [(torch.float64, "float32"), (torch.float32, "bfloat16")])
+def test_captured_steps_end_like_the_same_steps_in_turn(noise, dtype, precision):
+    captured = descents(noise, dtype, precision)
+    advance, evaluate = capture([d.advance for d in captured]), capture([d.evaluate for d in captured])
+    assert all(descent.step == descent.tested == 0 for descent in captured)  # capturing changes nothing
+    expected = descents(noise, dtype, precision)
+    expected = ended(expected, in_turn([d.advance for d in expected]), in_turn([d.evaluate for d in expected]))
+    tolerance = 1e-9 if dtype == torch.float64 else 1e-2
+    for ours, theirs in zip(ended(captured, advance, evaluate), expected, strict=True):
+        for name in theirs:
+            torch.testing.assert_close(ours[name], theirs[name], rtol=tolerance, atol=tolerance, equal_nan=True)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
+def test_networks_side_by_side_end_bit_for_bit_like_networks_alone(noise, precision):
+    made = descents(noise, precision=precision)
+    together = ended(made, capture([d.advance for d in made]), capture([d.evaluate for d in made]))
+    for number, expected in enumerate(together):
+        alone = descents(noise, precision=precision)[number]
+        advance, evaluate = capture([alone.advance]), capture([alone.evaluate])
+        alone.active.fill_(True)
+        for _ in range(6):
+            advance()
+        evaluate()
+        torch.cuda.synchronize()
+        assert torch.equal(alone.parameters, expected["parameters"])
+        assert torch.equal(alone.averages, expected["averages"])
+
+
+@pytest.mark.gpu
+def test_the_device_agrees_with_the_processor_in_double_precision(noise):
+    made = descents(noise, torch.float64)[:1]
+    advance = capture([made[0].advance])
+    network = ResidualNetwork(Network(depth=20), "batch", 4, 0).double()
+    slow = Descent(network, noise, 16, Training(), "float32")
+    slow.begin_epoch(0, 0, 0.1)
+    for descent in (made[0], slow):
+        descent.active.fill_(True)
+    for _ in range(6):
+        advance()
+        slow.advance()
+    assert made[0].loss_sum.item() == pytest.approx(slow.loss_sum.item(), rel=1e-9)
+    torch.testing.assert_close(made[0].parameters.cpu(), slow.parameters, rtol=1e-7, atol=1e-9)

@@ -50,6 +50,7 @@ def _depth(value: int) -> int:
 PositiveNumber = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
 NonNegativeNumber = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)]
+Share = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Depth = Annotated[int, AfterValidator(_depth)]
 LayerNumber = Annotated[int, Field(ge=1)]
@@ -156,6 +157,10 @@ class Training(Section):
         None,
         description="Networks of a condition that one GPU trains side by side; null: all seeds. A CPU trains one "
         "after the other.",
+    )
+    moments_after: list[Share] = Field(
+        [0.0, 0.1, 0.5, 1.0],
+        description="Shares of the training cycle after which moments by depth are recorded, at the end of an epoch.",
     )
     divergence_loss: PositiveNumber = Field(
         1e3, description="A mini-batch loss above this, or not finite, ends a network as `diverged`."
@@ -321,6 +326,7 @@ class Experiments(Section):
     """The experiments; a field's name is the module in `repro/experiments/` that measures and draws it."""
 
     training_curves: Section = _experiment("fig1", "training", "parquet", Section())
+    activations_in_training: Section = _experiment("moments", "training", "parquet", Section())
     gradient_histogram: GradientHistogram = _experiment("fig2", "network", "parquet", GradientHistogram())
     step_landscape: StepLandscape = _experiment("fig3", "steps", "csv", StepLandscape())
     diverging_update: DivergingUpdate = _experiment("fig4", "steps", "parquet", DivergingUpdate())

@@ -57,6 +57,16 @@ def reduce_outputs(
     return reduced
 
 
+def channel_moments(output: Tensor) -> tuple[Tensor, Tensor]:
+    """mean_c = (1/n) sum O[b,c,y,x] and variance_c = (1/n) sum (O[b,c,y,x] - mean_c)^2, sums over b, y, x.
+
+    `output`: float (batch, channel, y, x) or (batch, class). Returns two float64 tensors (channel,). Figures 4 and 5.
+    """
+    dimensions = [dimension for dimension in range(output.ndim) if dimension != 1]
+    variance, mean = torch.var_mean(output.double(), dim=dimensions, correction=0)
+    return mean, variance
+
+
 def capture_gradients(
     network: ResidualNetwork, images: Tensor, labels: Tensor, layers: Iterable[int]
 ) -> tuple[float, dict[int, LayerRecord]]:

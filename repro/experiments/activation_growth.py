@@ -7,9 +7,7 @@ natural-log units from the first stage to the last, and the seeds differ hugely.
 
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from repro import probes, style
 from repro.claims import Claim, Verdict, verdict
@@ -36,22 +34,12 @@ PUBLISHED = {
 }
 
 
-def channel_moments(output: Tensor) -> tuple[Tensor, Tensor]:
-    """mean_c = (1/n) sum O[b,c,y,x] and variance_c = (1/n) sum (O[b,c,y,x] - mean_c)^2, sums over b, y, x.
-
-    `output`: float (batch, channel, y, x) or (batch, class). Returns two float64 tensors (channel,). Figures 4 and 5.
-    """
-    dimensions = [dimension for dimension in range(output.ndim) if dimension != 1]
-    variance, mean = torch.var_mean(output.double(), dim=dimensions, correction=0)
-    return mean, variance
-
-
 def measure(configuration: Configuration) -> pd.DataFrame:
     """Moments of every channel of every layer's raw output, one row per normalisation, seed, layer and channel."""
     parts = []
     for subject in subjects(configuration, configuration.experiments.activation_growth.seeds):
         layers = range(1, subject.network.depth + 1)
-        moments = probes.reduce_outputs(subject.network, subject.images, layers, channel_moments)
+        moments = probes.reduce_outputs(subject.network, subject.images, layers, probes.channel_moments)
         for layer, (channel_means, channel_variances) in moments.items():
             mean, variance = channel_means.cpu().numpy(), channel_variances.cpu().numpy()
             part = pd.DataFrame({"channel": np.arange(len(mean)), "mean": mean, "variance": variance})

@@ -21,7 +21,6 @@ from torch.nn import functional
 from repro import datasets, devices, probes, style
 from repro.claims import Claim, Verdict, verdict
 from repro.config import Configuration
-from repro.experiments.activation_growth import channel_moments
 from repro.experiments.first_steps import Trainee, trainee
 from repro.networks import ResidualNetwork, equivalent_layer
 from repro.progress import track
@@ -92,7 +91,7 @@ def moments_along_update(
         outputs = probes.layer_outputs(trial, images, [*layers, depth])
         loss = functional.cross_entropy(outputs[depth], labels).item()
         for layer in layers:
-            mean, variance = (moment.cpu().numpy() for moment in channel_moments(outputs[layer]))
+            mean, variance = (moment.cpu().numpy() for moment in probes.channel_moments(outputs[layer]))
             part = pd.DataFrame({"channel": np.arange(len(mean)), "mean": mean, "variance": variance})
             parts.append(part.assign(position=position, layer=layer, loss=loss))
     return pd.concat(parts, ignore_index=True)

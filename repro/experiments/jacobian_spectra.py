@@ -17,7 +17,6 @@ from matplotlib.lines import Line2D
 from repro import probes, style
 from repro.claims import Claim, Verdict, verdict
 from repro.config import Configuration
-from repro.experiments.activation_growth import channel_moments
 from repro.experiments.initialisation import Subject, with_each_initialisation
 from repro.jacobians import jacobian, with_fixed_statistics
 from repro.networks import equivalent_layer
@@ -58,7 +57,7 @@ def measure(configuration: Configuration) -> pd.DataFrame:
 
 def _spectra(subject: Subject, layers: list[int], probe_count: int, steps: int) -> dict[int, pd.DataFrame]:
     """Per layer a table of quadrature nodes, with the other quantities repeated in each row."""
-    moments = probes.reduce_outputs(subject.network, subject.images, layers, channel_moments)
+    moments = probes.reduce_outputs(subject.network, subject.images, layers, probes.channel_moments)
     fixed = with_fixed_statistics(subject.network, subject.images)
     found = {}
     for layer in layers:

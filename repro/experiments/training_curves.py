@@ -35,9 +35,14 @@ def measure(configuration: Configuration) -> pd.DataFrame:
 
     Raises `UserError` when a condition is not trained yet, or was trained under other settings.
     """
+    return gather(configuration)
+
+
+def gather(configuration: Configuration, part: str = "") -> pd.DataFrame:
+    """The tables `<condition><part>` that training wrote, one below the other; raises `UserError` like `measure`."""
     parts = []
     for condition in configuration.training.conditions:
-        path = tables.results_folder(configuration) / "training" / f"{condition.name}.parquet"
+        path = tables.results_folder(configuration) / "training" / f"{condition.name}{part}.parquet"
         if not path.exists():
             raise UserError(f"{path} is missing; train it with `python -m repro train {condition.name}`.")
         history, provenance = tables.read(path)

@@ -22,7 +22,7 @@ from repro import config, datasets, devices, tables
 from repro.config import Condition, Configuration
 from repro.datasets import ImageData
 from repro.errors import UserError
-from repro.training import network_run
+from repro.training import moments, network_run
 from repro.training.batches import steps_per_epoch
 from repro.training.network_run import Interrupted, NetworkRun
 
@@ -50,7 +50,8 @@ COLUMNS = {
 def train(configuration: Configuration, name: str) -> Path:
     """Train condition `name` with every seed, or go on where an interrupted run stopped; returns the table's path.
 
-    The table has one row per seed and epoch (`COLUMNS`). Raises `UserError` for an unknown condition or too few
+    The table has one row per seed and epoch (`COLUMNS`); beside it, `<name>-moments` has the moments by depth
+    (`moments.COLUMNS`). Raises `UserError` for an unknown condition or too few
     images, or while another process trains the same condition; exits with code 75, checkpoint written, when asked to
     stop by SIGTERM or SIGINT.
     """
@@ -67,7 +68,7 @@ def train(configuration: Configuration, name: str) -> Path:
     start = time.monotonic()
     folder = tables.results_folder(configuration)
     fingerprint = {"device": devices.describe(device), "torch": str(torch.__version__)}
-    parts, weights = [], {}
+    histories, moments_by_depth, weights = [], [], {}
     seeds = range(configuration.training.seeds)
     at_once = 1 if device.type == "cpu" else configuration.training.networks_at_once or len(seeds)
     images = data.to(device)
@@ -92,18 +93,26 @@ def train(configuration: Configuration, name: str) -> Path:
                 sys.exit(RESUME_EXIT_CODE)
             for run in runs:
                 weights[f"seed {run.seed}"] = run.weights_digest()
-                history = pd.DataFrame(run.position.history)
-                parts.append(history.assign(seed=run.seed, status=run.position.status))
-    table = pd.concat(parts, ignore_index=True).assign(
-        condition=name,
-        normalisation=condition.normalisation,
-        initial_learning_rate=condition.learning_rate,
-        epochs=condition.epochs,
-    )
+                run_settings = {
+                    "condition": name,
+                    "normalisation": condition.normalisation,
+                    "initial_learning_rate": condition.learning_rate,
+                    "epochs": condition.epochs,
+                    "seed": run.seed,
+                    "status": run.position.status,
+                }
+                histories.append(pd.DataFrame(run.position.history).assign(**run_settings))
+                rows = pd.DataFrame(run.position.moments, columns=["epoch", *list(moments.COLUMNS)[-3:]])
+                moments_by_depth.append(rows.assign(**run_settings))
     source = {"name": data.name, "checksum": data.checksum}
     provenance = tables.provenance(settings, source, fingerprint["device"], time.monotonic() - start)
     path = folder / "training" / f"{name}.parquet"
-    tables.write(path, table[list(COLUMNS)], COLUMNS, provenance | {"weights": weights})
+    for where, parts, columns in (
+        (path.with_stem(f"{name}-moments"), moments_by_depth, moments.COLUMNS),
+        (path, histories, COLUMNS),
+    ):
+        table = pd.concat(parts, ignore_index=True)[list(columns)]
+        tables.write(where, table, columns, provenance | {"weights": weights})
     return path
 
 
@@ -125,11 +134,11 @@ def checkpoint_path(configuration: Configuration, condition: Condition, data: Im
 
 
 def _code_digest() -> str:
-    """Digest of the code that decides the weights; comments, docstrings and layout do not count."""
+    """Digest of the code that decides weights and records; comments, docstrings and layout do not count."""
     folder = Path(repro.__file__).parent
     digest = hashlib.sha256()
-    for file in ("networks.py", "training/batches.py", "training/descent.py", "training/network_run.py"):
-        tree = ast.parse((folder / file).read_text(encoding="utf-8"))
+    for file in ("networks", "training/batches", "training/descent", "training/network_run", "training/moments"):
+        tree = ast.parse((folder / f"{file}.py").read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
                 node.value.value = ""  # a docstring

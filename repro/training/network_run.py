@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 from repro.config import Condition, Configuration
-from repro.datasets import ImageData
+from repro.datasets import ImageData, mini_batch
 from repro.networks import ResidualNetwork
 from repro.progress import duration
-from repro.training import checkpoints
+from repro.training import checkpoints, moments
 from repro.training.batches import steps_per_epoch
 from repro.training.descent import EVALUATION_BATCH, Descent
 from repro.training.side_by_side import Step, side_by_side
@@ -41,6 +41,7 @@ class Position:
     gradient_norm_sum: float = 0.0
     seconds: float = 0.0  # spent on the current epoch
     history: list[dict[str, Any]] = field(default_factory=list)
+    moments: list[dict[str, float]] = field(default_factory=list)  # `moments.COLUMNS` that differ within a network
 
 
 # What a `Descent` counts on its device.
@@ -86,8 +87,11 @@ class NetworkRun:
         # channels_last is the faster layout for batch normalisation on CPUs and for tensor cores.
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.descent = Descent(network, data, configuration.batch_size, settings, settings.precision)
+        self.epochs_to_look = moments.epochs_to_look(settings, condition)
         self.position = Position()
         self._resume()
+        if self.position.total_steps == 0 and not self.position.moments:
+            self._look()
 
     @property
     def incomplete(self) -> bool:
@@ -130,6 +134,8 @@ class NetworkRun:
                 "seconds": position.seconds,
             }
         )
+        if not diverged:
+            self._look()
         self._report()
         position.step, position.loss_sum, position.correct, position.gradient_norm_sum = 0, 0.0, 0, 0.0
         position.seconds = 0.0
@@ -173,6 +179,16 @@ class NetworkRun:
         if changed and self.incomplete:
             changes = ", ".join(f"{name} {there.get(name)} -> {self.fingerprint[name]}" for name in changed)
             print(f"{self.path} continues in another environment ({changes}): last digits may differ.", file=sys.stderr)
+
+    def _look(self) -> None:
+        """Record moments by depth, if it is time to; training goes on as if nobody had looked."""
+        if self.position.epoch in self.epochs_to_look:
+            images, _ = mini_batch(self.descent.data, self.descent.batch_size, self.seed)
+            images = images.to(self.descent.parameters.dtype).contiguous(memory_format=torch.channels_last)
+            averages = self.descent.averages.clone()
+            rows = moments.by_depth(self.descent.network, images)
+            self.descent.averages.copy_(averages)
+            self.position.moments += [{"epoch": self.position.epoch, **row} for row in rows]
 
     def _report(self) -> None:
         position, last = self.position, self.position.history[-1]

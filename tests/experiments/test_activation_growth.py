@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from repro import probes
 from repro.config import Network
 from repro.experiments import activation_growth
 from repro.experiments.initialisation import Subject
@@ -28,7 +29,7 @@ def grown(slope: float, depth: int = 110, seeds: int = 3, channels: int = 4) -> 
 @pytest.mark.parametrize("shape", [(3, 2, 4, 5), (6, 3)])
 def test_moments_agree_with_loops(shape):
     output = 5 + 2 * torch.randn(*shape, generator=torch.Generator().manual_seed(0))
-    means, variances = activation_growth.channel_moments(output)
+    means, variances = probes.channel_moments(output)
     images = output.double().numpy().reshape(*shape, *([1] * (4 - len(shape))))
     for channel in range(shape[1]):
         mean, variance = oracle.moments(images, channel)

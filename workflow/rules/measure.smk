@@ -8,7 +8,11 @@ for experiment, entry in EXPERIMENTS.items():
         input:
             [f"{RESULTS}/data.json"] if entry["needs"] != "nothing" else [],
             (
-                [f"{RESULTS}/training/{condition}.parquet" for condition in CONDITIONS]
+                [
+                    f"{RESULTS}/training/{condition}{part}.parquet"
+                    for condition in CONDITIONS
+                    for part in ("", "-moments")
+                ]
                 if entry["needs"] == "training"
                 else []
             ),

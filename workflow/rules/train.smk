@@ -9,6 +9,9 @@ rule train:
     output:
         table=f"{RESULTS}/training/{{condition}}.parquet",
         companion=f"{RESULTS}/training/{{condition}}.json",
+        moments=multiext(
+            f"{RESULTS}/training/{{condition}}-moments", ".parquet", ".json"
+        ),
     log:
         f"{RESULTS}/logs/train-{{condition}}.log",
     wildcard_constraints:

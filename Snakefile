@@ -1,11 +1,13 @@
 # Every figure and table of the paper as one graph of files: `snakemake -n` explains the plan, `snakemake fig5` makes
 # one item. Jobs call the steps of `python -m repro`, which also run by hand.
+import contextlib
 import json
 import os
 import re
 import sys
+from pathlib import Path
 
-from repro import dependencies
+from repro import dependencies, locks
 from repro.config import experiment_entry, experiment_names, validate
 from repro.config import slice_for_condition, slice_for_data, slice_for_experiment
 from repro.errors import UserError
@@ -59,6 +61,20 @@ rule initialisation:
 
 
 report: "workflow/report/workflow.rst"
+
+
+# Two must not work on the same results. Snakemake's own lock stays behind when Snakemake is killed; this one dies with
+# it, so that the same command goes on.
+alone = contextlib.ExitStack()
+
+
+onstart:
+    try:
+        alone.enter_context(
+            locks.alone(Path(RESULTS, ".workflow.lock"), f"{RESULTS} is being made")
+        )
+    except UserError as error:
+        sys.exit(f"Error: {error}")
 
 
 include: "workflow/rules/data.smk"

@@ -26,4 +26,5 @@ rule train:
     message:
         "Training {wildcards.condition}; watch it with: tail -f {log}"
     shell:
-        "python -m repro train {wildcards.condition} --config {params.configuration:q} --threads {threads} > {log} 2>&1"
+        "python -m repro train {wildcards.condition} --config {params.configuration:q} --threads {threads} --wait"
+        " > {log} 2>&1"

@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from repro import dependencies, locks
+from repro import dependencies, incomplete_report, locks
 from repro.config import experiment_entry, experiment_names, validate
 from repro.config import slice_for_condition, slice_for_data, slice_for_experiment
 from repro.errors import UserError
@@ -17,8 +17,9 @@ try:
 except UserError as error:
     sys.exit(f"Error: {error}")
 
-# The report's captions read the resolved settings.
+# The report's texts read the resolved settings, and what is missing from it.
 config.update(configuration.model_dump(mode="json"))
+config["missing"] = json.loads(os.getenv(incomplete_report.MISSING, "{}"))
 
 # Jobs run with the Python that runs Snakemake, also when its environment is not activated.
 os.environ.update(
@@ -75,6 +76,10 @@ onstart:
         )
     except UserError as error:
         sys.exit(f"Error: {error}")
+
+
+onerror:
+    incomplete_report.make(configuration, workflow.dag, workflow.scheduler.failed)
 
 
 include: "workflow/rules/data.smk"

@@ -1,11 +1,13 @@
 # Every figure and table of the paper as one graph of files: `snakemake -n` explains the plan, `snakemake fig5` makes
 # one item. Jobs call the steps of `python -m repro`, which also run by hand.
+import contextlib
 import json
 import os
 import re
 import sys
+from pathlib import Path
 
-from repro import dependencies, expected_time
+from repro import dependencies, expected_time, incomplete_report, locks
 from repro.config import experiment_entry, experiment_names, validate
 from repro.config import slice_for_condition, slice_for_data, slice_for_experiment
 from repro.errors import UserError
@@ -16,8 +18,9 @@ try:
 except UserError as error:
     sys.exit(f"Error: {error}")
 
-# The report's captions read the resolved settings.
+# The report's texts read the resolved settings, and what is missing from it.
 config.update(configuration.model_dump(mode="json"))
+config["missing"] = json.loads(os.getenv(incomplete_report.MISSING, "{}"))
 
 # Jobs run with the Python that runs Snakemake, also when its environment is not activated.
 os.environ.update(
@@ -60,6 +63,24 @@ rule initialisation:
 
 
 report: "workflow/report/workflow.rst"
+
+
+# Two must not work on the same results. Snakemake's own lock stays behind when Snakemake is killed; this one dies with
+# it, so that the same command goes on.
+alone = contextlib.ExitStack()
+
+
+onstart:
+    try:
+        alone.enter_context(
+            locks.alone(Path(RESULTS, ".workflow.lock"), f"{RESULTS} is being made")
+        )
+    except UserError as error:
+        sys.exit(f"Error: {error}")
+
+
+onerror:
+    incomplete_report.make(configuration, workflow.dag, workflow.scheduler.failed)
 
 
 include: "workflow/rules/data.smk"

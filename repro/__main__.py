@@ -51,14 +51,19 @@ def _parser() -> argparse.ArgumentParser:
     tables = argparse.ArgumentParser(add_help=False)
     tables.add_argument("--tables", type=Path, default=Path("results/published"), help="folder with the tables")
 
+    waiting = argparse.ArgumentParser(add_help=False)
+    waiting.add_argument("--wait", action="store_true", help="wait for a process that does this already; else refuse")
+
     step = steps.add_parser("data", parents=[configured], help="download or read, verify and decode the images")
     step.set_defaults(run=_data)
 
-    step = steps.add_parser("train", parents=[configured], help="train one condition with all its seeds, or resume it")
+    step = steps.add_parser(
+        "train", parents=[configured, waiting], help="train one condition with all its seeds, or resume it"
+    )
     step.add_argument("condition", help="like batch-0.1: normalisation and learning rate, as in the configuration")
     step.set_defaults(run=_train)
 
-    step = steps.add_parser("measure", parents=[configured], help="measure one experiment's table")
+    step = steps.add_parser("measure", parents=[configured, waiting], help="measure one experiment's table")
     step.add_argument("experiment", help="name or item, like activation_growth or fig5")
     step.set_defaults(run=_measure)
 
@@ -123,28 +128,30 @@ def _data(options: argparse.Namespace) -> None:
 def _train(options: argparse.Namespace) -> None:
     from repro.training import conditions
 
-    print(conditions.train(_prepare(options), options.condition))
+    print(conditions.train(_prepare(options), options.condition, options.wait))
 
 
 def _measure(options: argparse.Namespace) -> None:
-    from repro import devices, experiments, tables
+    from repro import devices, experiments, locks, tables
 
     configuration = _prepare(options)
     entry = config.experiment_entry(options.experiment)
-    module = experiments.experiment(entry["name"])
-    start = time.monotonic()
-    table = module.measure(configuration)
-    settings = config.slice_for_experiment(configuration, entry["name"])
-    data = None
-    if entry["needs"] != "nothing":
-        from repro import datasets
+    name, folder = entry["name"], tables.results_folder(configuration)
+    module = experiments.experiment(name)
+    with locks.alone(folder / f".{name}.lock", f"{name} is being measured", options.wait):
+        start = time.monotonic()
+        table = module.measure(configuration)
+        settings = config.slice_for_experiment(configuration, name)
+        data = None
+        if entry["needs"] != "nothing":
+            from repro import datasets
 
-        images = datasets.load(configuration.data)
-        data = {"name": images.name, "checksum": images.checksum}
-    device = devices.describe(devices.prepare(configuration.device))
-    provenance = tables.provenance(settings, data, device, time.monotonic() - start)
-    path = tables.results_folder(configuration) / f"{entry['name']}.{entry['table']}"
-    tables.write(path, table, module.COLUMNS, provenance)
+            images = datasets.load(configuration.data)
+            data = {"name": images.name, "checksum": images.checksum}
+        device = devices.describe(devices.prepare(configuration.device))
+        provenance = tables.provenance(settings, data, device, time.monotonic() - start)
+        path = folder / f"{name}.{entry['table']}"
+        tables.write(path, table, module.COLUMNS, provenance)
     print(path)
 
 

@@ -1,6 +1,7 @@
 """The steps by hand: what they write, and that a user's mistake is one sentence and exit code 2."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from repro import config, config_reference, tables
+from repro import config, config_reference, locks, tables
 from repro.__main__ import main
 
 TINY = (
@@ -142,3 +143,10 @@ def test_the_exit_code_reaches_the_shell(folder: Path):
     )
     assert result.returncode == 2
     assert result.stderr.startswith("Error: There is no experiment 'fig77'")
+
+
+def test_a_second_measurement_of_the_same_refuses_and_names_the_first(folder: Path, capsys: pytest.CaptureFixture[str]):
+    with locks.alone(folder / "results/tiny/.limiting_spectrum.lock", "it is being measured"):
+        assert run("measure", "fig8") == 2
+    assert f"Error: limiting_spectrum is being measured by process {os.getpid()} " in capsys.readouterr().err
+    assert run("measure", "fig8") == 0

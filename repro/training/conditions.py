@@ -1,10 +1,8 @@
 """A training run as the workflow sees it: one condition, all its seeds, one table of histories."""
 
 import ast
-import fcntl
 import hashlib
 import json
-import os
 import signal
 import sys
 import threading
@@ -18,7 +16,7 @@ import pandas as pd
 import torch
 
 import repro
-from repro import config, datasets, devices, tables
+from repro import config, datasets, devices, locks, tables
 from repro.config import Condition, Configuration
 from repro.datasets import ImageData
 from repro.errors import UserError
@@ -47,12 +45,12 @@ COLUMNS = {
 }
 
 
-def train(configuration: Configuration, name: str) -> Path:
+def train(configuration: Configuration, name: str, wait: bool = False) -> Path:
     """Train condition `name` with every seed, or go on where an interrupted run stopped; returns the table's path.
 
     The table has one row per seed and epoch (`COLUMNS`); beside it, `<name>-moments` has the moments by depth
-    (`moments.COLUMNS`). Raises `UserError` for an unknown condition or too few
-    images, or while another process trains the same condition; exits with code 75, checkpoint written, when asked to
+    (`moments.COLUMNS`). Raises `UserError` for an unknown condition or too few images, or, unless told to `wait` for
+    its end, while another process trains the same condition; exits with code 75, checkpoint written, when asked to
     stop by SIGTERM or SIGINT.
     """
     settings = config.slice_for_condition(configuration, name)
@@ -72,7 +70,8 @@ def train(configuration: Configuration, name: str) -> Path:
     seeds = range(configuration.training.seeds)
     at_once = 1 if device.type == "cpu" else configuration.training.networks_at_once or len(seeds)
     images = data.to(device)
-    with _alone(folder / "checkpoints" / f"{name}.lock", name), _stop_requests() as stop:
+    lock = locks.alone(folder / "checkpoints" / f"{name}.lock", f"{name} is being trained", wait)
+    with lock, _stop_requests() as stop:
         for first in seeds[::at_once]:
             runs = [
                 NetworkRun(
@@ -144,28 +143,6 @@ def _code_digest() -> str:
                 node.value.value = ""  # a docstring
         digest.update(ast.dump(tree).encode())
     return digest.hexdigest()
-
-
-@contextmanager
-def _alone(path: Path, name: str) -> Iterator[None]:
-    """Within the block no other process on this machine trains the condition; the lock dies with its owner."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+", encoding="ascii")
-    except OSError as error:
-        raise UserError(f"{path} cannot be opened ({error.strerror}); free space or check permissions.") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise UserError(
-                f"{name} is being trained by process {file.read()} (it holds {path}); wait for it, or stop it."
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
 
 
 @contextmanager

@@ -101,6 +101,7 @@ def environment() -> dict[str, str]:
 
 
 def fresh_tree(folder: Path) -> Tree:
+    folder.mkdir(exist_ok=True)
     for name in TREE:
         source = ROOT / name
         if source.is_dir() and not source.is_symlink():
@@ -116,14 +117,13 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     return fresh_tree(tmp_path_factory.mktemp("tree"))
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Tree:
-    """A clone with three experiments whose whole workflow, report included, has run with the configuration `TINY`.
+def small_tree(folder: Path) -> Tree:
+    """A clone with three experiments and the configuration `TINY`, in which nothing has run.
 
-    Leaving the other experiments out of the copy's `config.py` keeps this short, and shows that an experiment is
+    Leaving the other experiments out of the copy's `config.py` keeps a run short, and shows that an experiment is
     one line there.
     """
-    small = fresh_tree(tmp_path_factory.mktemp("finished"))
+    small = fresh_tree(folder)
     file = small.folder / "repro" / "config.py"
     before, section, after = re.split(r"(class Experiments.*?)(?=\nclass )", file.read_text(), flags=re.DOTALL)
     pattern = rf"^    (?!{'|'.join(KEPT)})\w+: \w+ = _experiment\(.*\)\n"
@@ -131,6 +131,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     assert removed > 5
     file.write_text(before + section + after)
     small.overlay("tiny", TINY)
+    return small
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """A small tree whose whole workflow, report included, has run."""
+    small = small_tree(tmp_path_factory.mktemp("finished"))
     result = small.snakemake(configuration=TINY_FILES)
     assert result.returncode == 0, result.stdout
     return small

@@ -1,6 +1,7 @@
 """A small real run, and that a change reruns exactly what depends on it."""
 
 import hashlib
+import html
 import json
 import os
 import signal
@@ -92,7 +93,7 @@ def test_editing_how_claims_are_judged_judges_again(tree: Tree):
 
 
 def test_editing_what_changes_no_result_reruns_nothing(tree: Tree):
-    for module in ("repro/progress.py", "repro/errors.py", "repro/config.py", "repro/__main__.py"):
+    for module in ("repro/progress.py", "repro/errors.py", "repro/locks.py", "repro/config.py", "repro/__main__.py"):
         tree.edit(module)
     assert tree.plan(configuration=TINY_FILES) == {}
 
@@ -160,6 +161,44 @@ def test_a_failure_stops_only_what_depends_on_it_and_shows_its_sentence(tree: Tr
     assert drawn.stat().st_mtime_ns > before
 
 
+def test_after_a_failure_a_report_says_what_is_missing_and_why(tree: Tree):
+    module = tree.folder / "repro" / "experiments" / "activation_growth.py"
+    original = module.read_bytes()
+    sentence = "The *seeds* of batch_size are `spoilt` <now>: {{ choose }} others."
+    tree.edit(
+        "repro/experiments/activation_growth.py",
+        f"\n\ndef measure(configuration):\n    raise __import__('repro.errors').errors.UserError({sentence!r})\n",
+    )
+    tree.edit("repro/experiments/limiting_spectrum.py")
+    reports = [tree.folder / "paper_figures" / "tiny" / name for name in ("report.html", "report-incomplete.html")]
+    whole = reports[0].read_bytes()
+    result = tree.snakemake(configuration=TINY_FILES)
+    assert result.returncode != 0
+    assert f"Missing: fig5 (activation_growth). measure-activation_growth failed: {sentence} (Log: " in result.stdout
+    text = html.unescape(reports[1].read_text())
+    assert "This report is not complete." in text
+    assert f"fig5 (activation_growth)</strong>: measure-activation_growth failed: {sentence} (Log: " in text
+    assert "claims</strong>: " in text
+    # The figures that could be made, and not the older one that could not.
+    assert {item for item in ITEMS.values() if f"paper_figures/tiny/{item}.svg" in text} == {"fig1", "fig8"}
+    assert reports[0].read_bytes() == whole
+
+    module.write_bytes(original)
+    assert tree.snakemake(configuration=TINY_FILES).returncode == 0
+    assert not reports[1].exists()
+    assert "This report is not complete." not in reports[0].read_text()
+
+
+def test_a_report_is_made_when_nothing_at_all_could_be_drawn(tree: Tree):
+    tree.edit("repro/style.py", "\nraise ValueError('the style is *broken*')\n")
+    result = tree.snakemake(configuration=TINY_FILES)
+    assert result.returncode != 0
+    text = html.unescape((tree.folder / "paper_figures" / "tiny" / "report-incomplete.html").read_text())
+    for name, item in ITEMS.items():
+        assert f"{item} ({name})</strong>: {item} failed: ValueError: the style is *broken* (Log: " in text
+        assert f"paper_figures/tiny/{item}.svg" not in text
+
+
 def test_a_killed_training_goes_on_from_its_checkpoint(tree: Tree):
     condition = {"normalisation": "batch", "learning_rate": 0.1, "epochs": 30}
     overlay = tree.overlay("long", {"name": "long", "training": {"conditions": [condition], "checkpoint_minutes": 0.0}})
@@ -184,7 +223,6 @@ def test_a_killed_training_goes_on_from_its_checkpoint(tree: Tree):
     process.wait()
     assert not (tree.folder / target).exists()
 
-    assert tree.snakemake("--unlock", configuration=files).returncode == 0
     result = tree.snakemake(target, configuration=files)
     assert result.returncode == 0, result.stdout
     assert list(pd.read_parquet(tree.folder / target)["epoch"]) == list(range(1, 31))

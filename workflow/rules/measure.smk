@@ -37,5 +37,5 @@ for experiment, entry in EXPERIMENTS.items():
         message:
             f"Measuring {experiment} ({entry['item']})"
         shell:
-            "python -m repro measure {params.experiment} --config {params.configuration:q} --threads {threads}"
+            "python -m repro measure {params.experiment} --config {params.configuration:q} --threads {threads} --wait"
             " > {log} 2>&1"

@@ -60,3 +60,4 @@ rule report:
     shell:
         "printf '%s\\n' {params.configuration:q} > {output.configuration:q}"
         " && snakemake figures claims --configfile {output.configuration:q} --report {output.report:q} --nolock > {log} 2>&1"
+        " && rm -f $(dirname {output.report:q})/report-incomplete.html"

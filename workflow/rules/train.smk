@@ -29,4 +29,5 @@ rule train:
     message:
         f"Training {{wildcards.condition}}; watch it with: tail -f {{log}}\nAll that is to be trained: {TRAINING_AHEAD}"
     shell:
-        "python -m repro train {wildcards.condition} --config {params.configuration:q} --threads {threads} > {log} 2>&1"
+        "python -m repro train {wildcards.condition} --config {params.configuration:q} --threads {threads} --wait"
+        " > {log} 2>&1"

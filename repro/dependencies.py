@@ -10,8 +10,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# What configuration does to a step is in the rule's `params`; messages and progress bars change no result.
-WITHOUT_RESULT = frozenset({"repro", "repro.config", "repro.config_errors", "repro.errors", "repro.progress"})
+# What configuration does to a step is in the rule's `params`; messages, progress bars and which of several GPUs
+# computes change no result.
+WITHOUT_RESULT = frozenset(
+    {"repro", "repro.config", "repro.config_errors", "repro.errors", "repro.gpu_lease", "repro.progress"}
+)
 # These come in when a table is drawn or judged, never when it is measured.
 AFTER_MEASURING = frozenset({"repro.style", "repro.claims"})
 

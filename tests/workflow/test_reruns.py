@@ -92,8 +92,8 @@ def test_editing_how_claims_are_judged_judges_again(tree: Tree):
 
 
 def test_editing_what_changes_no_result_reruns_nothing(tree: Tree):
-    for module in ("repro/progress.py", "repro/errors.py", "repro/config.py", "repro/__main__.py"):
-        tree.edit(module)
+    for module in ("progress", "errors", "config", "gpu_lease", "__main__"):
+        tree.edit(f"repro/{module}.py")
     assert tree.plan(configuration=TINY_FILES) == {}
 
 

@@ -73,6 +73,23 @@ def test_a_damaged_companion_is_named(tmp_path: Path, companion: str):
         tables.read(path)
 
 
+def test_any_changed_setting_of_a_companion_is_found(tmp_path: Path):
+    path = tmp_path / "values.csv"
+    tables.write(path, example(), COLUMNS, {"seeds": 20})
+    companion = path.with_suffix(".json").read_text()
+    path.with_suffix(".json").write_text(companion.replace("20", "30"))
+    with pytest.raises(UserError, match=r"values\.json is damaged"):
+        tables.read(path)
+
+
+def test_a_table_under_another_name_is_refused(tmp_path: Path):
+    tables.write(tmp_path / "values.csv", example(), COLUMNS, {})
+    for suffix in ("csv", "json"):
+        (tmp_path / f"values.{suffix}").rename(tmp_path / f"others.{suffix}")
+    with pytest.raises(UserError, match=r"others\.csv was written as values\.csv"):
+        tables.read(tmp_path / "others.csv")
+
+
 @pytest.mark.parametrize("lost", ["values.csv", "values.json"])
 def test_a_missing_file_is_named(tmp_path: Path, lost: str):
     tables.write(tmp_path / "values.csv", example(), COLUMNS, {})
@@ -85,9 +102,10 @@ def test_a_table_of_another_program_is_refused(tmp_path: Path):
     path = tmp_path / "values.csv"
     tables.write(path, example(), COLUMNS, {})
     companion = json.loads(path.with_suffix(".json").read_text())
+    del companion["companion_sha256"]  # as in the tables that shipped first
     companion["columns"] = {"other": "column"}
     path.with_suffix(".json").write_text(json.dumps(companion))
-    with pytest.raises(UserError, match="other columns than"):
+    with pytest.raises(UserError, match="other columns or rows than"):
         tables.read(path)
 
 

@@ -41,7 +41,7 @@ def measure(configuration: Configuration) -> pd.DataFrame:
         if not path.exists():
             raise UserError(f"{path} is missing; train it with `python -m repro train {condition.name}`.")
         history, provenance = tables.read(path)
-        if provenance["settings"] != config.slice_for_condition(configuration, condition.name):
+        if provenance.get("settings") != config.slice_for_condition(configuration, condition.name):
             raise UserError(f"{path} was trained under other settings; `python -m repro train {condition.name}` again.")
         parts.append(history)
     return pd.concat(parts, ignore_index=True)

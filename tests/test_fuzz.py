@@ -19,7 +19,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from repro import config, style, tables
+from repro import config, datasets, style, tables
 from repro.__main__ import main
 from repro.errors import UserError
 from repro.experiments import TEXT, experiment, read_table
@@ -287,3 +287,38 @@ def test_a_forged_table_is_drawn_and_judged_or_refused(originals, folder, data, 
     assume(write_forged(alone, name, data.draw(forged(table)), provenance))
     step("claims", "--tables", alone, "--output", folder / "figures" / "claims.md")
     step("plot", name, "--tables", alone, "--figures", folder / "figures")
+
+
+# --- places of images ---
+
+PLACES = st.sampled_from(
+    ["", ".", "nowhere", "file", "file/below", "~nobody", "~nobody/x", "x" * 300, "é", "\x00", "\ud800"]
+)
+DATA = st.fixed_dictionaries(
+    {"source": st.sampled_from(["cifar10", "cifar100", "image_folder"])},
+    optional={
+        "folder": PLACES,
+        "archive": PLACES | st.none(),
+        "mirrors": st.lists(PLACES | st.sampled_from(["http://[", "ftp://x", "file:///nowhere"]), max_size=2),
+        "train_images": st.integers(0, 3),
+    },
+)
+
+
+@FUZZ
+@given(data=DATA)
+def test_images_that_are_nowhere_are_a_sentence(tmp_path_factory, data):
+    def offline(url: str) -> bytes:
+        raise OSError(f"no network for {url}")
+
+    folder = tmp_path_factory.getbasetemp() / "images"
+    folder.mkdir(exist_ok=True)
+    (folder / "file").write_text("")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(datasets, "_fetch", offline)
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            code = main(["data", "--threads", "1", "--config", json.dumps({"name": "x", "data": data})])
+    assert code == 2
+    (sentence,) = [line for line in said.getvalue().splitlines() if not line.startswith(("Downloading ", "Not usable"))]
+    assert sentence.startswith("Error: ")

@@ -21,7 +21,7 @@ rule train:
         gpu=int(configuration.device != "cpu"),
     params:
         configuration=lambda wildcards: json.dumps(
-            slice_for_condition(configuration, wildcards.condition)
+            slice_for_condition(configuration, wildcards.condition), ensure_ascii=False
         ),
     message:
         "Training {wildcards.condition}; watch it with: tail -f {log}"

@@ -3,6 +3,7 @@
 import json
 import math
 import subprocess
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -54,14 +55,16 @@ def test_columns_must_be_documented(tmp_path: Path):
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_any_changed_byte_is_found(tmp_path: Path, suffix: str):
+def test_any_changed_byte_is_found(tmp_path: Path, record_property: Callable[[str, object], None], suffix: str):
     path = tmp_path / f"values.{suffix}"
     tables.write(path, example(), COLUMNS, {})
     content = path.read_bytes()
-    for place in range(0, len(content), max(1, len(content) // 50)):
+    places = range(0, len(content), max(1, len(content) // 50))
+    for place in places:
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         with pytest.raises(UserError, match="checksum differs"):
             tables.read(path)
+    record_property("flipped bytes found", len(places))
 
 
 @pytest.mark.parametrize("companion", ["", "{", "[]", "null", "{}", '{"sha256": 1}'])
@@ -109,7 +112,9 @@ def test_a_table_of_another_program_is_refused(tmp_path: Path):
         tables.read(path)
 
 
-def test_writing_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_writing_is_all_or_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+):
     path = tmp_path / "file"
     tables.write_atomically(path, b"old")
 
@@ -121,6 +126,7 @@ def test_writing_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         tables.write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+    record_property("failed disk calls survived", 1)
 
 
 def test_a_folder_that_is_a_file_is_a_clear_error(tmp_path: Path):

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -160,7 +161,7 @@ def test_a_failure_stops_only_what_depends_on_it_and_shows_its_sentence(tree: Tr
     assert drawn.stat().st_mtime_ns > before
 
 
-def test_a_killed_training_goes_on_from_its_checkpoint(tree: Tree):
+def test_a_killed_training_goes_on_from_its_checkpoint(tree: Tree, record_property: Callable[[str, object], None]):
     condition = {"normalisation": "batch", "learning_rate": 0.1, "epochs": 30}
     overlay = tree.overlay("long", {"name": "long", "training": {"conditions": [condition], "checkpoint_minutes": 0.0}})
     files = (*TINY_FILES, overlay)
@@ -191,3 +192,4 @@ def test_a_killed_training_goes_on_from_its_checkpoint(tree: Tree):
     log = (tree.folder / "results" / "long" / "logs" / "train-batch-0.1.log").read_text()
     assert "epoch 30/30" in log
     assert "epoch 1/30" not in log
+    record_property("kills survived", 1)

@@ -1,10 +1,11 @@
 """The cluster profile on a real Slurm: one node on the loopback interface, started by this test.
 
-Needs root, Debian's slurm-wlm and munge (`apt-get install slurm-wlm munge`) and no Slurm of the machine's own; run by
-hand with `pytest -m slurm`, and by `.ci/run` where it can install them. Skipped, with what they said, where the
-daemons do not start.
+Needs root, Debian's slurm-wlm and munge (`apt-get install slurm-wlm munge`); run by hand with `pytest -m slurm`, and by
+`.ci/run` where it can install them. Skipped, with what they said, where the daemons do not start, and where a Slurm or
+another run of this test is there already.
 """
 
+import fcntl
 import math
 import os
 import re
@@ -64,14 +65,25 @@ def until(happened: Callable[[], bool], daemons: list[subprocess.Popen[bytes]], 
 
 
 @pytest.fixture(scope="module")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def alone() -> Iterator[None]:
+    """No other run of this test is under way on this machine."""
+    with Path("/tmp/understanding-batch-normalization-slurm.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pytest.skip("another run of this test is under way on this machine")
+        yield
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory, alone: None) -> Iterator[None]:
     """munged, slurmctld and slurmd, stopped in the end."""
     if os.geteuid() != 0 or not all(map(shutil.which, ("munged", "slurmctld", "slurmd", "sbatch"))):
         pytest.fail("this test needs root and Debian's slurm-wlm and munge: apt-get install slurm-wlm munge")
     configuration = {name: FOLDER / name for name in ("slurm.conf", "gres.conf", "cgroup.conf")}
     for path in configuration.values():
         if path.exists() and not path.read_text().startswith(MARK):
-            pytest.fail(f"{path} exists: this machine has a Slurm of its own, which this test leaves alone")
+            pytest.skip(f"{path} exists: this machine has a Slurm of its own, which this test leaves alone")
     folder = tmp_path_factory.mktemp("slurm")
     for name in ("munge", "state", "spool"):
         (folder / name).mkdir(mode=0o700)

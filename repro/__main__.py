@@ -8,6 +8,9 @@ import json
 import os
 import sys
 import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -156,16 +159,34 @@ def _measure(options: argparse.Namespace) -> None:
 
 
 def _plot(options: argparse.Namespace) -> None:
-    from repro import experiments, style, tables
+    from repro import experiments, style
 
     entry = config.experiment_entry(options.experiment)
     module = experiments.experiment(entry["name"])
-    table, provenance = tables.read(options.tables / f"{entry['name']}.{entry['table']}")
+    table, provenance = experiments.read_table(options.tables, entry["name"])
     source = style.source_line(entry["name"], provenance)
-    style.save(module.plot(table), options.figures, entry["item"], source)
+    with _explained(entry["name"], options.tables):
+        summary, figure = module.summarise(table), module.plot(table)
+        style.save(figure, options.figures, entry["item"], source)
     title = f"{entry['item']}: {entry['name'].replace('_', ' ')}"
-    _write_summary(options.figures / f"{entry['item']}.md", title, source, module.summarise(table))
+    _write_summary(options.figures / f"{entry['item']}.md", title, source, summary)
     print(options.figures / f"{entry['item']}.pdf")
+
+
+@contextmanager
+def _explained(name: str, folder: Path) -> Iterator[None]:
+    """Within the block a table with other content than was measured ends in a sentence, whatever it breaks."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[1]
+        raise UserError(
+            f"The table of {name} in {folder} cannot be used ({type(error).__name__} in {Path(place.filename).name}, "
+            f"line {place.lineno}: {' '.join(str(error).split())}); measure it again. If that does not help, the fault "
+            "is in that file."
+        ) from error
 
 
 def _write_summary(path: Path, title: str, source: str, table: "pd.DataFrame") -> None:
@@ -198,14 +219,15 @@ def _figures(options: argparse.Namespace) -> None:
 def _claims(options: argparse.Namespace) -> None:
     import pandas as pd
 
-    from repro import claims, experiments, tables
+    from repro import claims, experiments
 
     verdicts = []
     for name in _present(options.tables):
         entry = config.experiment_entry(name)
         module = experiments.experiment(name)
-        table, _ = tables.read(options.tables / f"{name}.{entry['table']}")
-        verdicts.append(claims.judge(entry["item"], module.CLAIMS, table))
+        table, _ = experiments.read_table(options.tables, name)
+        with _explained(name, options.tables):
+            verdicts.append(claims.judge(entry["item"], module.CLAIMS, table))
     title = "The paper's claims, decided by the tables measured here"
     _write_summary(options.output, title, f"Tables of {options.tables}", pd.concat(verdicts))
     print(options.output)

@@ -7,6 +7,7 @@ the JSON schema (`workflow/schemas/configuration.schema.json`) and the reference
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -47,13 +48,26 @@ def _depth(value: int) -> int:
     return value
 
 
+def _bounded(value: int) -> int:
+    if value > 1_000_000_000:
+        raise ValueError("must be at most 1000000000")
+    return value
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must be one line of printable characters")
+    return value
+
+
 PositiveNumber = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
 NonNegativeNumber = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)]
 Share = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Depth = Annotated[int, AfterValidator(_depth)]
+Count = Annotated[int, Field(ge=1), AfterValidator(_bounded)]
+Depth = Annotated[int, AfterValidator(_depth), AfterValidator(_bounded)]
 LayerNumber = Annotated[int, Field(ge=1)]
+Text = Annotated[str, AfterValidator(_printable)]
 
 
 class Section(BaseModel):
@@ -70,15 +84,15 @@ class Data(Section):
         description="`synthetic` is embedded and needs no download; `image_folder` reads "
         "`<folder>/train/<class>/*` and `<folder>/test/<class>/*`.",
     )
-    folder: str = Field(
+    folder: Text = Field(
         "data",
         description="Where downloads and decoded images are kept; for `image_folder`, the folder to read.",
     )
-    archive: str | None = Field(
+    archive: Text | None = Field(
         None,
         description="A local copy of the official archive (`cifar-10-python.tar.gz`) instead of a download.",
     )
-    mirrors: list[str] = Field(
+    mirrors: list[Text] = Field(
         [], description="Web folders that hold the official archive, tried in order before the original host."
     )
     train_images: Count | None = Field(
@@ -87,7 +101,7 @@ class Data(Section):
     test_images: Count | None = Field(
         None, description="Use this many test images, equally many of each class; null: all."
     )
-    label: str | None = Field(None, description="Name of the data in figures and tables; null: the source's own name.")
+    label: Text | None = Field(None, description="Name of the data in figures and tables; null: the source's own name.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Data:
@@ -160,6 +174,7 @@ class Training(Section):
     )
     moments_after: list[Share] = Field(
         [0.0, 0.1, 0.5, 1.0],
+        min_length=1,
         description="Shares of the training cycle after which moments by depth are recorded, at the end of an epoch.",
     )
     divergence_loss: PositiveNumber = Field(
@@ -460,9 +475,10 @@ def load(overlays: list[str]) -> Configuration:
         try:
             text = overlay if inline else Path(overlay).read_text(encoding="utf-8")
             settings = yaml.safe_load(text)
+            json.dumps(settings, default=str, skipkeys=True)  # an alias inside itself, or a number of 5000 digits
         except OSError as error:
             raise UserError(f"{where} cannot be read ({error.strerror}); check the path.") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except Exception as error:  # PyYAML meets what is wrong in many ways
             place = " ".join(str(error).split())
             raise UserError(f"{where} is not valid YAML: {place}.") from None
         if not isinstance(settings, dict):

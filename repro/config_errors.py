@@ -9,7 +9,7 @@ from pydantic import BaseModel
 def explain(detail: Any, model: type[BaseModel]) -> str:
     """One clause about one of `ValidationError.errors()` of a model: path, what is wrong, what is allowed."""
     location = [str(part) for part in detail["loc"]]
-    path = ".".join(location)
+    path = ".".join(part if part.isprintable() and len(part) <= 100 else _shortened(part) for part in location)
     message = str(detail["msg"])
     if detail["type"] == "extra_forbidden":
         allowed = sorted(_fields_at(location[:-1], model))
@@ -24,10 +24,15 @@ def explain(detail: Any, model: type[BaseModel]) -> str:
         return (
             (f"{path}: " if path else "")
             + message
-            + (f" (given: {given!r})" if isinstance(given, int | float | str) else "")
+            + (f" (given: {_shortened(given)})" if isinstance(given, int | float | str) else "")
         )
     message = message.replace("Input should", "should", 1)
-    return f"{path} {message} (given: {detail['input']!r})"
+    return f"{path} {message} (given: {_shortened(detail['input'])})"
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _fields_at(location: list[str], model: Any) -> list[str]:

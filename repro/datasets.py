@@ -98,7 +98,8 @@ def load(settings: config.Data) -> ImageData:
     when there is no sound archive or folder, or when it has fewer images than asked for.
     """
     try:
-        name, arrays = _load(settings, Path(settings.folder).expanduser())
+        # Path.expanduser has no name for a user that does not exist, and says so in a RuntimeError.
+        name, arrays = _load(settings, Path(os.path.expanduser(settings.folder)))
     except OSError as error:
         place = error.filename or settings.folder
         raise UserError(f"data: {place} cannot be read ({error.strerror or error}); check its permissions.") from None
@@ -227,7 +228,7 @@ def _official(settings: config.Data, folder: Path) -> Source:
         return name, official.tgz_md5, lambda: _decode_archive(_download(official, settings.mirrors, folder), official)
 
     # Verified at every call, also when its images are kept already: a setting is never ignored.
-    path = Path(settings.archive).expanduser()
+    path = Path(os.path.expanduser(settings.archive))
     remedy = f"download {official.url}, or remove data.archive to have that done"
     try:
         content = path.read_bytes()

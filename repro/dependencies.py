@@ -10,9 +10,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# What configuration does to a step is in the rule's `params`; messages, progress bars and locks change no result.
+# What configuration does to a step is in the rule's `params`; messages, progress bars, locks and which of several GPUs
+# computes change no result.
 WITHOUT_RESULT = frozenset(
-    {"repro", "repro.config", "repro.config_errors", "repro.errors", "repro.locks", "repro.progress"}
+    {
+        "repro",
+        "repro.config",
+        "repro.config_errors",
+        "repro.errors",
+        "repro.gpu_lease",
+        "repro.locks",
+        "repro.progress",
+    }
 )
 # These come in when a table is drawn or judged, never when it is measured.
 AFTER_MEASURING = frozenset({"repro.style", "repro.claims"})

@@ -6,6 +6,7 @@ import platform
 
 import torch
 
+from repro import gpu_lease
 from repro.config import Precision
 from repro.errors import UserError
 
@@ -16,8 +17,8 @@ def prepare(setting: str, precision: Precision = "float32") -> torch.device:
     """The device that `setting` (`auto`, `cpu` or `cuda`) names, set to deterministic algorithms and `precision`.
 
     `float32` is strict: on CUDA, cuDNN would otherwise round convolutions to TF32. `tf32` allows that rounding, also in
-    matrix products. Under `bfloat16` what stays in float32 is strict. Raises `UserError` when `cuda` is asked for
-    and not there.
+    matrix products. Under `bfloat16` what stays in float32 is strict. Of several GPUs it is one that no other process
+    has leased, or one with the fewest leases. Raises `UserError` when `cuda` is asked for and not there.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
@@ -28,7 +29,12 @@ def prepare(setting: str, precision: Precision = "float32") -> torch.device:
     torch.backends.fp32_precision = rounding  # type: ignore[attr-defined]  # absent from PyTorch's type stubs
     if setting == "cuda" and not torch.cuda.is_available():
         raise UserError("device is `cuda`, but PyTorch finds no CUDA device here; set `device: cpu` or `auto`.")
-    return torch.device("cuda" if setting != "cpu" and torch.cuda.is_available() else "cpu")
+    if setting == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    identities = (str(torch.cuda.get_device_properties(index).uuid) for index in range(torch.cuda.device_count()))
+    device = torch.device("cuda", gpu_lease.lease_for_process(tuple(identities)))
+    torch.cuda.set_device(device)
+    return device
 
 
 def keep_memory() -> None:

@@ -15,6 +15,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from repro import tables
+from repro.errors import UserError
 
 # Okabe and Ito's colours, distinguishable with any colour vision.
 BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
@@ -71,7 +72,17 @@ def panels(rows: int, columns: int, width: float = 6.8, height: float = 2.8, **o
 
 
 def source_line(experiment: str, provenance: Mapping[str, Any]) -> str:
-    """What a figure was measured on, from its table's provenance: data, network, seeds, configuration, revision."""
+    """What a figure was measured on, from its table's provenance: data, network, seeds, configuration, revision.
+
+    Raises `UserError` when the provenance is not that of a table of this experiment.
+    """
+    try:
+        return _source_line(experiment, provenance)
+    except (AttributeError, KeyError, TypeError):
+        raise UserError(f"The table's companion is not that of {experiment}; measure {experiment} again.") from None
+
+
+def _source_line(experiment: str, provenance: Mapping[str, Any]) -> str:
     settings = provenance["settings"]
     own = settings["experiments"][experiment]
     parts = []

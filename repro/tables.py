@@ -1,7 +1,8 @@
 """Reading and writing results: a table, what its columns mean, and where it comes from.
 
-Beside `name.csv` or `name.parquet` stands `name.json` with the columns' meanings and units, the provenance and the
-table's SHA-256. Both are written atomically, the table first: a table without a matching companion is never read.
+Beside `name.csv` or `name.parquet` stands `name.json` with the columns' meanings and units, the provenance, the
+table's SHA-256 and its own. Both are written atomically, the table first: a table without a matching companion is
+never read.
 """
 
 import functools
@@ -25,6 +26,8 @@ import repro
 from repro.config import Configuration
 from repro.errors import UserError
 
+# What a companion holds, and of which type.
+COMPANION = {"table": str, "rows": int, "sha256": str, "columns": dict, "provenance": dict}
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "pandas")
 
 
@@ -73,33 +76,56 @@ def write(path: Path, table: pd.DataFrame, columns: Mapping[str, str], provenanc
         "columns": dict(columns),
         "provenance": dict(provenance),
     }
+    companion["companion_sha256"] = _digest(companion)
     write_atomically(path, content)
     write_atomically(path.with_suffix(".json"), (json.dumps(companion, indent=2) + "\n").encode())
+
+
+def _digest(companion: Mapping[str, Any]) -> str:
+    """SHA-256 of a companion's content, whatever its layout."""
+    return hashlib.sha256(json.dumps(companion, sort_keys=True).encode()).hexdigest()
 
 
 def read(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """A table and its provenance.
 
-    Raises `UserError` when the table or its companion is missing, or the table is not the one that was written.
+    Raises `UserError` when the table or its companion is missing or damaged, or when they are not a pair: the table
+    is not the one that was written, or was written under another name.
     """
+    described = path.with_suffix(".json")
     try:
         content = path.read_bytes()
-        companion = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        expected, columns, provenance = companion["sha256"], companion["columns"], companion["provenance"]
+        companion = json.loads(described.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{error.filename} cannot be read ({error.strerror}); measure it again.") from None
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path.with_suffix('.json')} is damaged; delete it and measure {path.stem} again.") from None
-    if hashlib.sha256(content).hexdigest() != expected:
+    except (ValueError, RecursionError):
+        companion = None
+    damaged = UserError(f"{described} is damaged; delete it and measure {path.stem} again.")
+    if not isinstance(companion, dict):
+        raise damaged
+    # Absent from the tables that were shipped before companions had one.
+    digest = companion.pop("companion_sha256", None)
+    if {key: type(value) for key, value in companion.items()} != COMPANION or digest not in (None, _digest(companion)):
+        raise damaged
+    if hashlib.sha256(content).hexdigest() != companion["sha256"]:
         raise UserError(
             f"{path} is not the table that was written (its checksum differs); delete it and measure {path.stem} again."
         )
+    if companion["table"] != path.name:
+        raise UserError(
+            f"{path} was written as {companion['table']}; give it back its name, or measure {path.stem} again."
+        )
     buffer = BytesIO(content)
-    # Arrow reads every double as it was written; pandas' own parser was off by one unit in the last place until 3.1.
-    table = pd.read_csv(buffer, engine="pyarrow") if path.suffix == ".csv" else pd.read_parquet(buffer)
-    if list(table.columns) != list(columns):
-        raise UserError(f"{path} has other columns than {path.with_suffix('.json')} documents; measure it again.")
-    return table, provenance
+    try:
+        # Arrow reads every double as it was written; pandas' own parser was off by one unit in the last place until
+        # 3.1.
+        table = pd.read_csv(buffer, engine="pyarrow") if path.suffix == ".csv" else pd.read_parquet(buffer)
+    except (ValueError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} is not a table ({reason}); delete it and measure {path.stem} again.") from None
+    if list(table.columns) != list(companion["columns"]) or len(table) != companion["rows"]:
+        raise UserError(f"{path} has other columns or rows than {described} documents; measure it again.")
+    return table, companion["provenance"]
 
 
 def provenance(

@@ -1,9 +1,25 @@
-"""Fixtures that several tests share."""
+"""Fixtures that several tests share, and the count of faults that a run of the tests has met."""
+
+from collections import Counter
 
 import pytest
 import torch
 
 from repro.datasets import ImageData
+
+# What tests record with `record_property`, under these names, as they do it.
+FAULTS = ("kills survived", "flipped bytes found", "cut files found", "failed disk calls survived")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line with the faults of all tests that passed."""
+    counts: Counter[str] = Counter()
+    for report in terminalreporter.getreports("passed"):
+        counts.update({name: number for name, number in report.user_properties if name in FAULTS})
+    if counts:
+        lost = terminalreporter.getreports("failed") + terminalreporter.getreports("error")
+        said = ", ".join(f"{counts[name]} {name}" for name in FAULTS if counts[name])
+        terminalreporter.write_line(f"Faults: {said}{'' if lost else ', nothing lost'}.")
 
 
 @pytest.fixture(autouse=True)

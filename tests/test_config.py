@@ -1,12 +1,13 @@
 """The configuration: what is refused and how, and that what is generated from it is in step with it."""
 
 import ast
+import contextlib
+import io
 import json
 import re
-import string
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import pytest
 import yaml
@@ -16,6 +17,7 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 
 from repro import config, config_reference
+from repro.__main__ import main
 from repro.config_errors import section_of
 from repro.errors import UserError
 
@@ -272,47 +274,141 @@ def keys(section: type[config.Section] = config.Configuration) -> set[str]:
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates()
-LEAVES |= st.sampled_from(["1e-4", "batch", "none", "synthetic", "cuda", "quick", 8, 110, 0.1, 128])
-KEYS = st.sampled_from(sorted(keys())) | st.text(string.printable[:95], max_size=5) | st.integers() | st.none()
+LEAVES |= st.sampled_from(["1e-4", "batch", "none", "synthetic", "cuda", "quick", 8, 110, 0.1, 128, 10**400])
+KEYS = st.sampled_from(sorted(keys())) | st.text(max_size=5) | st.integers() | st.none() | st.dates()
 VALUES = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12
 )
+# Pieces of YAML, so that random texts say something.
+PIECES = [
+    "name: x",
+    "network:",
+    "  depth: 8",
+    "depth",
+    "&a",
+    "*a",
+    "!!int ",
+    "!!bool ",
+    "!!timestamp ",
+    "!!set ",
+    "<<: ",
+]
+PIECES += [
+    ": ",
+    "? ",
+    "- ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ", ",
+    "|",
+    ">",
+    '"',
+    "'",
+    "\n",
+    "\n  ",
+    "\\n",
+    "\\ud800",
+    "#",
+    "%YAML 9",
+    "---",
+]
+PIECES += ["0x_", "0b_", "1:60", "2001-99-99", ".inf", ".nan", "1e400", "~", "=", "\t", "\x00", "é"]
+FUZZ = settings(derandomize=True, max_examples=300, deadline=None)
 
 
 def complaint(settings_or_overlays: object) -> str | None:
     """What is said about a configuration, None when it is accepted; any other exception fails the test."""
     try:
-        if isinstance(settings_or_overlays, str):
-            config.load([settings_or_overlays])
+        if isinstance(settings_or_overlays, list):
+            accepted = config.load(settings_or_overlays)
         else:
-            config.validate(settings_or_overlays)
+            accepted = config.validate(settings_or_overlays)
     except UserError as error:
-        return str(error)
-    return None
+        said = str(error)
+    else:
+        passed_on_unchanged(accepted)
+        return None
+    assert "\n" not in said
+    assert len(said) < 10_000
+    return said
 
 
-@settings(max_examples=300, deadline=None)
-@given(VALUES.filter(lambda value: not isinstance(value, str)))
+def passed_on_unchanged(accepted: config.Configuration) -> None:
+    """The workflow's jobs get what was accepted."""
+    part = config.slice_for_condition(accepted, accepted.training.conditions[0].name)
+    passed_on = config.load([json.dumps(part, ensure_ascii=False)])
+    assert config.slice_for_condition(passed_on, accepted.training.conditions[0].name) == part
+
+
+@FUZZ
+@given(VALUES.filter(lambda value: not isinstance(value, list)))
 def test_anything_at_all_is_a_configuration_or_a_sentence(value: object):
-    assert "\n" not in (complaint(value) or "")
+    complaint(value)
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.dictionaries(st.sampled_from(sorted(config.Configuration.model_fields)), VALUES, max_size=3))
-def test_any_value_of_a_known_setting_is_accepted_or_explained(value: dict):
-    said = complaint({"name": "x"} | value)
-    assert said is None or (said.startswith("Configuration: ") and "\n" not in said)
+def paths(section: type[config.Section] = config.Configuration) -> list[list[str | int]]:
+    """Where each setting is; in lists of sections, in the first item."""
+    found: list[list[str | int]] = []
+    for name, field in section.model_fields.items():
+        found.append([name])
+        inner = section_of(field.annotation)
+        if isinstance(inner, type) and issubclass(inner, config.Section):
+            below: list[str | int] = [name, 0] if get_origin(field.annotation) is list else [name]
+            found += [[*below, *path] for path in paths(inner)]
+    return found
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.text(max_size=60))
+@FUZZ
+@given(st.sampled_from(paths()), VALUES)
+@example(["data", "label"], "\U0001f600")
+@example(["data", "folder"], "\x00")
+@example(["data", "mirrors"], ["\ud800"])
+@example(["training", "seeds"], 10**400)
+@example(["training", "conditions", 0, "learning_rate"], 10**400)
+@example(["network", "depth"], 6 * 10**400 + 2)
+@example(["device"], "gpu" * 10_000)
+@example(["network"], {"a\nb" * 1000: 1})
+def test_any_value_of_any_setting_is_accepted_or_explained(path: list[str | int], value: object):
+    said = complaint(changed(*path, value=value))
+    assert said is None or said.startswith("Configuration: ")
+
+
+@FUZZ
+@given(st.text(max_size=60) | st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
 @example("a: &a [*a]")
+@example("&a {network: *a}")
 @example("? {a: b} : c")
-@example("\t")
-@example("\x00")
 @example("2001-99-99: 1")
-def test_any_text_is_a_configuration_or_a_sentence(text: str):
-    assert "\n" not in (complaint("{" + text) or "")
+@example("a: !!bool maybe")
+@example("a: !!timestamp now")
+@example("[" * 3000)
+@example("{name: x, network: " * 3000 + "1" + "}" * 3000)
+@example("batch_size: 0x" + "f" * 9999)
+@example("batch_size: 1" + "0" * 9999)
+@example('name: x\n"a\\nb": 1')
+def test_any_text_is_a_configuration_or_a_sentence(tmp_path_factory: pytest.TempPathFactory, text: str):
+    """In a file, laid over itself, and inline."""
+    path = tmp_path_factory.getbasetemp() / "fuzz.yaml"
+    path.write_bytes(text.encode(errors="surrogatepass"))
+    complaint([str(path)])
+    complaint([str(path), str(path)])
+    complaint(["{" + text])
+    complaint(["{" + text + "}", str(path)])
+
+
+@FUZZ
+@given(st.binary(max_size=30) | VALUES.map(lambda value: yaml.safe_dump(value, allow_unicode=True).encode()))
+def test_any_file_ends_a_step_with_one_sentence(tmp_path_factory: pytest.TempPathFactory, content: bytes):
+    """Whatever is in it, there is no condition of that name."""
+    path = tmp_path_factory.getbasetemp() / "step.yaml"
+    path.write_bytes(content)
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        code = main(["train", "no such condition", "--threads", "1", "--config", str(path)])
+    assert code == 2
+    assert said.getvalue().startswith("Error: ")
+    assert said.getvalue().count("\n") == 1
 
 
 # --- generated files and other files that name the same things ---
@@ -336,7 +432,19 @@ def test_the_reference_page_names_every_setting():
 
 def test_planning_imports_no_heavy_library():
     """The Snakefile imports these two; a plan must not wait for torch."""
-    light = {"__future__", "ast", "difflib", "functools", "pathlib", "re", "typing", "yaml", "pydantic", "repro"}
+    light = {
+        "__future__",
+        "ast",
+        "difflib",
+        "functools",
+        "json",
+        "pathlib",
+        "re",
+        "typing",
+        "yaml",
+        "pydantic",
+        "repro",
+    }
     for module in ("config", "dependencies", "errors", "__init__"):
         for node in ast.walk(ast.parse((ROOT / "repro" / f"{module}.py").read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

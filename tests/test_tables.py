@@ -3,6 +3,7 @@
 import json
 import math
 import subprocess
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -54,14 +55,16 @@ def test_columns_must_be_documented(tmp_path: Path):
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_any_changed_byte_is_found(tmp_path: Path, suffix: str):
+def test_any_changed_byte_is_found(tmp_path: Path, record_property: Callable[[str, object], None], suffix: str):
     path = tmp_path / f"values.{suffix}"
     tables.write(path, example(), COLUMNS, {})
     content = path.read_bytes()
-    for place in range(0, len(content), max(1, len(content) // 50)):
+    places = range(0, len(content), max(1, len(content) // 50))
+    for place in places:
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         with pytest.raises(UserError, match="checksum differs"):
             tables.read(path)
+    record_property("flipped bytes found", len(places))
 
 
 @pytest.mark.parametrize("companion", ["", "{", "[]", "null", "{}", '{"sha256": 1}'])
@@ -71,6 +74,23 @@ def test_a_damaged_companion_is_named(tmp_path: Path, companion: str):
     path.with_suffix(".json").write_text(companion)
     with pytest.raises(UserError, match=r"values\.json is damaged"):
         tables.read(path)
+
+
+def test_any_changed_setting_of_a_companion_is_found(tmp_path: Path):
+    path = tmp_path / "values.csv"
+    tables.write(path, example(), COLUMNS, {"seeds": 20})
+    companion = path.with_suffix(".json").read_text()
+    path.with_suffix(".json").write_text(companion.replace("20", "30"))
+    with pytest.raises(UserError, match=r"values\.json is damaged"):
+        tables.read(path)
+
+
+def test_a_table_under_another_name_is_refused(tmp_path: Path):
+    tables.write(tmp_path / "values.csv", example(), COLUMNS, {})
+    for suffix in ("csv", "json"):
+        (tmp_path / f"values.{suffix}").rename(tmp_path / f"others.{suffix}")
+    with pytest.raises(UserError, match=r"others\.csv was written as values\.csv"):
+        tables.read(tmp_path / "others.csv")
 
 
 @pytest.mark.parametrize("lost", ["values.csv", "values.json"])
@@ -85,13 +105,16 @@ def test_a_table_of_another_program_is_refused(tmp_path: Path):
     path = tmp_path / "values.csv"
     tables.write(path, example(), COLUMNS, {})
     companion = json.loads(path.with_suffix(".json").read_text())
+    del companion["companion_sha256"]  # as in the tables that shipped first
     companion["columns"] = {"other": "column"}
     path.with_suffix(".json").write_text(json.dumps(companion))
-    with pytest.raises(UserError, match="other columns than"):
+    with pytest.raises(UserError, match="other columns or rows than"):
         tables.read(path)
 
 
-def test_writing_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_writing_is_all_or_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+):
     path = tmp_path / "file"
     tables.write_atomically(path, b"old")
 
@@ -103,6 +126,7 @@ def test_writing_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         tables.write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+    record_property("failed disk calls survived", 1)
 
 
 def test_a_folder_that_is_a_file_is_a_clear_error(tmp_path: Path):

@@ -46,7 +46,7 @@ def gather(configuration: Configuration, part: str = "") -> pd.DataFrame:
         if not path.exists():
             raise UserError(f"{path} is missing; train it with `python -m repro train {condition.name}`.")
         history, provenance = tables.read(path)
-        if provenance["settings"] != config.slice_for_condition(configuration, condition.name):
+        if provenance.get("settings") != config.slice_for_condition(configuration, condition.name):
             raise UserError(f"{path} was trained under other settings; `python -m repro train {condition.name}` again.")
         parts.append(history)
     return pd.concat(parts, ignore_index=True)

@@ -27,29 +27,33 @@ def test_what_was_saved_is_loaded(tmp_path):
     assert loaded["history"] == state(1)["history"]
 
 
-def test_every_flipped_byte_is_noticed_and_the_previous_checkpoint_used(tmp_path, capsys):
+def test_every_flipped_byte_is_noticed_and_the_previous_checkpoint_used(tmp_path, capsys, record_property):
     path = tmp_path / "a.pt"
     checkpoints.save(path, state(1))
     checkpoints.save(path, state(2))
     content = path.read_bytes()
+    found = 0
     for position in np.random.default_rng(0).integers(0, len(content), 200):
         damaged = bytearray(content)
         damaged[position] ^= 0x10
         path.write_bytes(damaged)
         assert number_in(checkpoints.load(path)) == 1
         assert "a.pt is damaged" in capsys.readouterr().err
+        found += 1
     path.write_bytes(content)
     assert number_in(checkpoints.load(path)) == 2
+    record_property("flipped bytes found", found)
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.1, 0.5, 0.999])
-def test_a_truncated_checkpoint_is_noticed(tmp_path, kept):
+def test_a_truncated_checkpoint_is_noticed(tmp_path, record_property, kept):
     path = tmp_path / "a.pt"
     checkpoints.save(path, state(1))
     checkpoints.save(path, state(2))
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
     assert number_in(checkpoints.load(path)) == 1
+    record_property("cut files found", 1)
 
 
 def test_a_malicious_checkpoint_runs_nothing(tmp_path, capsys):
@@ -84,7 +88,7 @@ def test_a_kill_between_the_renames_loses_nothing(tmp_path):
     assert number_in(checkpoints.load(path)) == 2
 
 
-def test_a_failing_write_keeps_the_old_checkpoint(tmp_path, monkeypatch):
+def test_a_failing_write_keeps_the_old_checkpoint(tmp_path, monkeypatch, record_property):
     path = tmp_path / "a.pt"
     checkpoints.save(path, state(1))
 
@@ -96,3 +100,4 @@ def test_a_failing_write_keeps_the_old_checkpoint(tmp_path, monkeypatch):
         checkpoints.save(path, state(2))
     assert number_in(checkpoints.load(path)) == 1
     assert [file.name for file in tmp_path.iterdir()] == ["a.pt"]
+    record_property("failed disk calls survived", 1)

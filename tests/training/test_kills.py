@@ -35,8 +35,9 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("mode", "kills"), [("random", 20), ("calls", 21)])
-def test_kills_change_nothing(tmp_path, undisturbed, mode, kills):
+def test_kills_change_nothing(tmp_path, undisturbed, record_property, mode, kills):
     expected, provenance = undisturbed
     for table, found in run(tmp_path, mode, kills):
         pd.testing.assert_frame_equal(table, expected, check_exact=True)
         assert found["weights"] == provenance["weights"]
+    record_property("kills survived", kills)

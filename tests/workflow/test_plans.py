@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from repro.config import experiment_entry, experiment_names
+from repro.config import experiment_entry, experiment_names, load
 from tests.workflow.conftest import ROOT, Tree
 
 
@@ -101,3 +101,25 @@ def test_the_other_profiles_plan_the_paper_too(tree: Tree, profile: str):
     result = tree.snakemake("--dry-run", "fig1", "--workflow-profile", profile, configuration=("config/paper.yaml",))
     assert result.returncode == 0, result.stdout
     assert "Training final-0.03" in result.stdout
+
+
+def test_the_readme_says_how_many_gpus_the_papers_grid_can_use():
+    training = load([str(ROOT / "config" / "paper.yaml")]).training
+    epochs = sorted((condition.epochs * training.seeds for condition in training.conditions), reverse=True)
+
+    def finish(gpus: int) -> int:
+        """Epochs until the last GPU is done, the longest condition first."""
+        loads = [0] * gpus
+        for job in epochs:
+            loads[loads.index(min(loads))] += job
+        return max(loads)
+
+    assert len(epochs) == 13
+    assert (epochs.count(12_000), epochs[0], sum(epochs)) == (6, 12_000, 100_875)
+    assert finish(9) > finish(10) == finish(13) == epochs[0]
+    assert f"{sum(epochs) / epochs[0]:.1f}" == "8.4"
+    needs = [experiment_entry(name)["needs"] for name in experiment_names()]
+    assert sum(need in ("network", "steps") for need in needs) == 10
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert "thirteen in all, beside ten short ones" in text
+    assert "longest six have 12,000 of the 100,875 epochs each: ten GPUs finish as early as thirteen, 8.4 times" in text

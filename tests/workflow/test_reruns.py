@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -93,8 +94,8 @@ def test_editing_how_claims_are_judged_judges_again(tree: Tree):
 
 
 def test_editing_what_changes_no_result_reruns_nothing(tree: Tree):
-    for module in ("repro/progress.py", "repro/errors.py", "repro/locks.py", "repro/config.py", "repro/__main__.py"):
-        tree.edit(module)
+    for module in ("progress", "errors", "locks", "config", "gpu_lease", "__main__"):
+        tree.edit(f"repro/{module}.py")
     assert tree.plan(configuration=TINY_FILES) == {}
 
 
@@ -199,7 +200,7 @@ def test_a_report_is_made_when_nothing_at_all_could_be_drawn(tree: Tree):
         assert f"paper_figures/tiny/{item}.svg" not in text
 
 
-def test_a_killed_training_goes_on_from_its_checkpoint(tree: Tree):
+def test_a_killed_training_goes_on_from_its_checkpoint(tree: Tree, record_property: Callable[[str, object], None]):
     condition = {"normalisation": "batch", "learning_rate": 0.1, "epochs": 30}
     overlay = tree.overlay("long", {"name": "long", "training": {"conditions": [condition], "checkpoint_minutes": 0.0}})
     files = (*TINY_FILES, overlay)
@@ -229,3 +230,4 @@ def test_a_killed_training_goes_on_from_its_checkpoint(tree: Tree):
     log = (tree.folder / "results" / "long" / "logs" / "train-batch-0.1.log").read_text()
     assert "epoch 30/30" in log
     assert "epoch 1/30" not in log
+    record_property("kills survived", 1)

@@ -33,7 +33,9 @@ for experiment, entry in EXPERIMENTS.items():
             ),
         params:
             experiment=experiment,
-            configuration=json.dumps(slice_for_experiment(configuration, experiment)),
+            configuration=json.dumps(
+                slice_for_experiment(configuration, experiment), ensure_ascii=False
+            ),
         message:
             f"Measuring {experiment} ({entry['item']})"
         shell:

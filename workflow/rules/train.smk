@@ -24,7 +24,7 @@ rule train:
         gpu=int(configuration.device != "cpu"),
     params:
         configuration=lambda wildcards: json.dumps(
-            slice_for_condition(configuration, wildcards.condition)
+            slice_for_condition(configuration, wildcards.condition), ensure_ascii=False
         ),
     message:
         f"Training {{wildcards.condition}}; watch it with: tail -f {{log}}\nAll that is to be trained: {TRAINING_AHEAD}"

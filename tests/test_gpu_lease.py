@@ -108,6 +108,7 @@ def two_gpus(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_properties", Properties)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
     monkeypatch.setattr(gpu_lease, "_locks", [])
     gpu_lease.lease_for_process.cache_clear()
     yield lambda: next(tmp_path.iterdir())

@@ -103,9 +103,8 @@ def read(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     damaged = UserError(f"{described} is damaged; delete it and measure {path.stem} again.")
     if not isinstance(companion, dict):
         raise damaged
-    # Absent from the tables that were shipped before companions had one.
     digest = companion.pop("companion_sha256", None)
-    if {key: type(value) for key, value in companion.items()} != COMPANION or digest not in (None, _digest(companion)):
+    if {key: type(value) for key, value in companion.items()} != COMPANION or digest != _digest(companion):
         raise damaged
     if hashlib.sha256(content).hexdigest() != companion["sha256"]:
         raise UserError(

@@ -105,6 +105,7 @@ def cuda_ladder(depth: int, device: torch.device, seconds: float) -> list[dict[s
                     print(error, file=sys.stderr)
                     break
                 rows += measure([rung], seconds)
+                del rung  # its graph's memory is the next one's
     devices.prepare("cuda")
     return rows + floors(depth, device)
 
@@ -145,7 +146,8 @@ def row_of(
 
 
 def seconds_per_call(function: Callable[[], object], seconds: float) -> float:
-    """Mean time of a call over at least `seconds` and two calls, to the end of what it started on the device."""
+    """Mean time of a call over at least `seconds` and two calls, after a first, to the end of what it started."""
+    function()
     synchronise()
     start = time.perf_counter()
     calls = 0
@@ -196,7 +198,13 @@ def eager(depth: int, device: torch.device) -> Rung:
     optimiser = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9, weight_decay=5e-4)
     workers = 0 if device.type == "cpu" else min(8, os.cpu_count() or 1)
     loader = DataLoader(
-        PillowImages(2048), BATCH_SIZE, shuffle=True, num_workers=workers, pin_memory=workers > 0, drop_last=True
+        PillowImages(2048),
+        BATCH_SIZE,
+        shuffle=True,
+        num_workers=workers,
+        pin_memory=workers > 0,
+        persistent_workers=workers > 0,  # or they would start anew after these few images
+        drop_last=True,
     )
 
     def endless() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

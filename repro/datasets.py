@@ -142,7 +142,9 @@ def normalise(images: torch.Tensor, data: ImageData) -> torch.Tensor:
     """
     mean = data.mean.to(images.device)[:, None, None]
     deviation = data.standard_deviation.to(images.device)[:, None, None]
-    return (images.float() / 255 - mean) / deviation
+    # A tensor, because CUDA multiplies by the reciprocal of a plain number, which differs in last digits.
+    full = torch.full((), 255.0, device=images.device)
+    return (images.float() / full - mean) / deviation
 
 
 def mini_batch(data: ImageData, size: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:

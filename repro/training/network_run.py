@@ -265,6 +265,9 @@ def _epoch(runs: Sequence[NetworkRun], advance: Step, evaluate: Step, stop: Call
         for _ in range(0, len(runs[0].descent.data.test_images), EVALUATION_BATCH):
             evaluate()
     for run in runs:
-        run.position.seconds += time.monotonic() - start
+        run.descent.tested.item()  # waits for the device
+    seconds = time.monotonic() - start
+    for run in runs:
+        run.position.seconds += seconds
         run.end_epoch()
     return saved

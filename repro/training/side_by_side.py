@@ -42,11 +42,13 @@ def capture(steps: Sequence[Step]) -> Step:
         # All branches leave the trunk before the first one comes back, or they would wait for each other.
         for branch in branches:
             branch.wait_stream(trunk)
-        for branch, step in zip(branches, steps, strict=True):
-            with torch.cuda.stream(branch):
-                step()
-        for branch in branches:
-            trunk.wait_stream(branch)
+        try:
+            for branch, step in zip(branches, steps, strict=True):
+                with torch.cuda.stream(branch):
+                    step()
+        finally:  # a capture can end, also one that failed, only when all are back
+            for branch in branches:
+                trunk.wait_stream(branch)
 
     try:
         trunk.wait_stream(torch.cuda.current_stream())
@@ -57,7 +59,9 @@ def capture(steps: Sequence[Step]) -> Step:
         torch.cuda.empty_cache()
         with torch.cuda.graph(graph, stream=trunk):
             run()
-    except torch.cuda.OutOfMemoryError:
+    except RuntimeError as error:  # PyTorch has a type of its own for memory, and says it otherwise in a graph
+        if "out of memory" not in str(error):
+            raise
         raise UserError(
             f"{len(steps)} networks side by side do not fit into this GPU's memory; lower training.networks_at_once "
             "or batch_size, or stop what else runs there."

@@ -1,10 +1,14 @@
 """The captured graph against the same steps one after the other; needs a GPU."""
 
+import contextlib
+from typing import ClassVar
+
 import pytest
 import torch
 
 from repro import devices
 from repro.config import Network, Training
+from repro.errors import UserError
 from repro.networks import ResidualNetwork
 from repro.training.descent import Descent
 from repro.training.side_by_side import capture, in_turn, side_by_side
@@ -17,6 +21,33 @@ def test_in_turn_runs_every_step_once():
     step = side_by_side([lambda number=number: said.append(number) for number in range(3)], torch.device("cpu"))
     step()
     assert said == [0, 1, 2]
+
+
+class PretendedStream:
+    """Knows in which order streams waited for each other."""
+
+    waits: ClassVar[list[tuple["PretendedStream", "PretendedStream"]]] = []
+
+    def wait_stream(self, other: "PretendedStream") -> None:
+        self.waits.append((self, other))
+
+
+def test_too_little_memory_is_one_sentence_and_leaves_no_branch_open(monkeypatch):
+    def step() -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 8 GiB.")
+
+    PretendedStream.waits.clear()
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
+    monkeypatch.setattr(torch.cuda, "Stream", PretendedStream)
+    monkeypatch.setattr(torch.cuda, "current_stream", PretendedStream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
+    with pytest.raises(UserError, match=r"2 networks side by side do not fit .*networks_at_once"):
+        capture([step, step])
+    (trunk, _), *forks_and_joins = PretendedStream.waits
+    forks = [branch for branch, other in forks_and_joins if other is trunk]
+    joins = [branch for stream, branch in forks_and_joins if stream is trunk]
+    assert len(forks) == 2
+    assert forks == joins
 
 
 def descents(data, dtype=torch.float32, precision="float32") -> list[Descent]:

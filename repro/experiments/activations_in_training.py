@@ -60,10 +60,11 @@ def plot(table: pd.DataFrame) -> Figure:
     figure, axes = style.panels(rows, columns, width=2.4 * columns + 1.2, height=2.3 * rows + 0.4, **options)
     for axis in axes.flat[len(conditions) :]:
         axis.set_visible(False)
+    colours = style.sequence(int(table.groupby("condition")["epoch"].nunique().max()))
     for axis, condition in zip(axes.flat, conditions, strict=False):
         chosen = table[table["condition"] == condition]
         shares = sorted((chosen["epoch"] / chosen["epochs"]).unique())
-        for share, colour in zip(shares, style.sequence(len(shares)), strict=True):
+        for share, colour in zip(shares, colours, strict=False):
             then = chosen[chosen["epoch"] / chosen["epochs"] == share]
             for moment, line in MOMENTS.items():
                 means = then.groupby("layer")[moment].mean()
@@ -72,6 +73,7 @@ def plot(table: pd.DataFrame) -> Figure:
         name, rate = style.NAMES[chosen["normalisation"].iloc[0]], chosen["initial_learning_rate"].iloc[0]
         axis.set_title(f"{name}, {rate:g} ({chosen['seed'].nunique()} seeds)")
         axis.legend(fontsize=6.5)
+        axis.tick_params(labelbottom=True)
     figure.supxlabel("layer", fontsize=9)
     figure.supylabel("mean over channels and seeds of\nln(std), solid, and ln|mean|, dotted", fontsize=9)
     return figure

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -167,9 +167,9 @@ def _plot(options: argparse.Namespace) -> None:
     source = style.source_line(entry["name"], provenance)
     with _explained(entry["name"], options.tables):
         summary, figure = module.summarise(table), module.plot(table)
-        style.save(figure, options.figures, entry["item"], source)
+        checksums = style.save(figure, options.figures, entry["item"], source)
     title = f"{entry['item']}: {entry['name'].replace('_', ' ')}"
-    _write_summary(options.figures / f"{entry['item']}.md", title, source, summary)
+    _write_summary(options.figures / f"{entry['item']}.md", title, source, summary, checksums)
     print(options.figures / f"{entry['item']}.pdf")
 
 
@@ -189,11 +189,19 @@ def _explained(name: str, folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _write_summary(path: Path, title: str, source: str, table: "pd.DataFrame") -> None:
-    """A summary as Markdown, for people and repositories, and beside it as HTML, for the report."""
+def _write_summary(
+    path: Path, title: str, source: str, table: "pd.DataFrame", checksums: Mapping[str, str] | None = None
+) -> None:
+    """A summary as Markdown, for people and repositories, and beside it as HTML, for the report.
+
+    `checksums`, by file name, are listed as `sha256sum --check` reads them.
+    """
     from repro import tables
 
     text = f"# {title}\n\n{source}\n\n{tables.markdown(table)}\n"
+    if checksums:
+        lines = "\n".join(f"{checksum}  {name}" for name, checksum in checksums.items())
+        text += f"\n```\n{lines}\n```\n"
     tables.write_atomically(path, text.encode())
     tables.write_atomically(path.with_suffix(".html"), tables.page(title, source, table).encode())
 

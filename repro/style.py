@@ -1,5 +1,6 @@
 """How figures look: one consistent, colour-blind safe style, and files that are equal byte for byte when redrawn."""
 
+import hashlib
 import io
 import logging
 from collections.abc import Mapping
@@ -102,16 +103,26 @@ def _source_line(experiment: str, provenance: Mapping[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def save(figure: Figure, folder: Path, item: str, source: str) -> None:
-    """Write a figure as PDF, SVG and PNG with its source in small print below, and close it."""
+def save(figure: Figure, folder: Path, item: str, source: str) -> dict[str, str]:
+    """Write a figure as PDF, SVG and PNG with its source in small print below and in the files, and close it.
+
+    Returns the SHA-256 of each file by its name.
+    """
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # the layout is found; finding it again for each format takes most of the time
     below = figure.get_tightbbox().y0 / figure.get_figheight() - 0.01
     figure.text(0.5, below, source, ha="center", va="top", fontsize=6, color="0.4")
+    checksums = {}
     for suffix in FORMATS:
         buffer = io.BytesIO()
         # Without dates the same table gives the same bytes.
-        metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[suffix]
+        metadata = {
+            "pdf": {"CreationDate": None, "Subject": source},
+            "svg": {"Date": None, "Description": source},
+            "png": {"Description": source},
+        }[suffix]
         figure.savefig(buffer, format=suffix, metadata=metadata)
         tables.write_atomically(folder / f"{item}.{suffix}", buffer.getvalue())
+        checksums[f"{item}.{suffix}"] = hashlib.sha256(buffer.getvalue()).hexdigest()
     plt.close(figure)
+    return checksums

@@ -1,5 +1,6 @@
 """The tables that ship with the package: undamaged, documented, and all of the paper's items among them."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from repro import config, tables
 from repro.experiments import WHOLE, read_table
 
 PUBLISHED = Path(tables.__file__).parents[1] / "results" / "published"
+FIGURES = Path(tables.__file__).parents[1] / "paper_figures" / "published"
 
 
 SHIPPED = [name for name in config.experiment_names() if (PUBLISHED / f"{name}.json").exists()]
@@ -36,6 +38,15 @@ def test_a_published_table_is_whole_and_says_where_it_comes_from(name):
     if entry["needs"] in ("network", "steps"):
         assert provenance["settings"]["network"]["depth"] == 110
         assert provenance["settings"]["batch_size"] == 128
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_published_figures_are_those_that_were_drawn(name):
+    item = config.experiment_entry(name)["item"]
+    listed = dict(line.split()[::-1] for line in (FIGURES / f"{item}.md").read_text().split("```\n")[1].splitlines())
+    assert set(listed) == {f"{item}.{suffix}" for suffix in ("pdf", "svg", "png")}
+    for file, checksum in listed.items():
+        assert hashlib.sha256((FIGURES / file).read_bytes()).hexdigest() == checksum, file
 
 
 def test_table_1_comes_out_on_real_images():

@@ -1,3 +1,4 @@
+import hashlib
 from typing import get_args
 
 import numpy as np
@@ -24,8 +25,13 @@ def draw():
 
 
 def test_a_figure_is_written_in_every_format_and_redrawn_byte_for_byte(tmp_path):
-    for folder in ("first", "second"):
-        style.save(draw(), tmp_path / folder, "fig0", "source")
+    checksums = [style.save(draw(), tmp_path / folder, "fig0", "made of this") for folder in ("first", "second")]
+    assert checksums[0] == checksums[1]
+    for name, checksum in checksums[0].items():
+        content = (tmp_path / "first" / name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == checksum
+        assert b"made of this" in content  # also where a reader of the file's properties looks
+    assert set(checksums[0]) == {f"fig0.{suffix}" for suffix in style.FORMATS}
     for suffix in style.FORMATS:
         first, second = (tmp_path / folder / f"fig0.{suffix}" for folder in ("first", "second"))
         assert len(first.read_bytes()) > 1000

@@ -102,7 +102,9 @@ def content(table: Path) -> str:
     return hashlib.sha256(table.read_bytes() + table.with_suffix(".json").read_bytes()).hexdigest()
 
 
-def test_the_same_command_goes_on_after_each_of_seven_kills(finished: Tree, tmp_path: Path):
+def test_the_same_command_goes_on_after_each_of_seven_kills(
+    finished: Tree, tmp_path: Path, record_property: Callable[[str, object], None]
+):
     tree = small_tree(tmp_path / "tree")
     results = tree.folder / "results" / "tiny"
     moment = random.Random(0)
@@ -143,6 +145,7 @@ def test_the_same_command_goes_on_after_each_of_seven_kills(finished: Tree, tmp_
     assert drawn == expected
     assert (results / "claims.md").read_text() == (finished.folder / "results" / "tiny" / "claims.md").read_text()
     assert tree.plan(configuration=TINY_FILES) == {}
+    record_property("kills survived", len(KILLS))
 
 
 def test_a_second_snakemake_refuses_and_names_the_first(finished: Tree, tmp_path: Path):

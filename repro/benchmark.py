@@ -253,7 +253,7 @@ def engine(
             torch._dynamo.config.recompile_limit = 64
             for block in network.blocks:
                 block.compile()
-        descent = Descent(network, data, BATCH_SIZE, Training(), precision)
+        descent = Descent(network, data, BATCH_SIZE, Training(precision=precision))
         descent.begin_epoch(seed, 0, 1e-4)
         descents.append(descent)
     together = capture if captured else in_turn

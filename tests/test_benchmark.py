@@ -40,10 +40,22 @@ def test_work_of_the_papers_network():
     assert outputs == 37 * 1024 * 16 + 37 * 256 * 32 + 37 * 64 * 64
 
 
-def test_the_eager_loop_trains():
+def test_the_plain_loop_trains_every_weight(monkeypatch):
+    made = []
+
+    class Kept(benchmark.ResidualNetwork):
+        def __init__(self, *arguments, **options) -> None:
+            super().__init__(*arguments, **options)
+            made.append(self)
+
+    monkeypatch.setattr(benchmark, "ResidualNetwork", Kept)
     rung = benchmark.eager(8, torch.device("cpu"))
+    before = [weight.clone() for weight in made[0].parameters()]
     rung.step()
+    assert not any(torch.equal(weight, old) for weight, old in zip(made[0].parameters(), before, strict=True))
+    after = [weight.clone() for weight in made[0].parameters()]
     rung.evaluate()
+    assert all(torch.equal(weight, old) for weight, old in zip(made[0].parameters(), after, strict=True))
 
 
 def configuration(**settings) -> config.Configuration:

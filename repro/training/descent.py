@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from repro.config import Precision, Training
+from repro.config import Training
 from repro.datasets import ImageData, normalise
 from repro.networks import ResidualNetwork
 from repro.training import batches
@@ -30,14 +30,11 @@ class Descent:
     sum and the update stay in the weights' own precision.
     """
 
-    def __init__(
-        self, network: ResidualNetwork, data: ImageData, batch_size: int, settings: Training, precision: Precision
-    ) -> None:
+    def __init__(self, network: ResidualNetwork, data: ImageData, batch_size: int, settings: Training) -> None:
         self.network = network
         self.data = data
         self.batch_size = batch_size
         self.settings = settings
-        self.precision = precision
         self._weights = list(network.parameters())
         device, dtype = self._weights[0].device, self._weights[0].dtype
         # One tensor each, of which the network's own are views: an update is a few operations, not hundreds.
@@ -129,7 +126,7 @@ class Descent:
     def _logits(self, images: Tensor) -> Tensor:
         """Logits in the weights' precision."""
         images = images.to(self.parameters.dtype).contiguous(memory_format=torch.channels_last)
-        reduced = self.precision == "bfloat16"
+        reduced = self.settings.precision == "bfloat16"
         with torch.autocast(images.device.type, torch.bfloat16, enabled=reduced, cache_enabled=False):
             logits: Tensor = self.network(images)
         return logits.to(self.parameters.dtype)

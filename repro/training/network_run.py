@@ -86,7 +86,7 @@ class NetworkRun:
         )
         # channels_last is the faster layout for batch normalisation on CPUs and for tensor cores.
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.descent = Descent(network, data, configuration.batch_size, settings, settings.precision)
+        self.descent = Descent(network, data, configuration.batch_size, settings)
         self.epochs_to_look = moments.epochs_to_look(settings, condition)
         self.position = Position()
         self._resume()

@@ -20,7 +20,7 @@ def network(normalisation: str, seed: int = 5) -> ResidualNetwork:
 
 
 def descent(data, network_: ResidualNetwork, **settings) -> Descent:
-    made = Descent(network_, data, BATCH, Training(**settings), settings.get("precision", "float32"))
+    made = Descent(network_, data, BATCH, Training(**settings))
     made.active.fill_(True)
     return made
 

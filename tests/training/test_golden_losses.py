@@ -28,7 +28,7 @@ def losses(normalisation: str, dtype: torch.dtype) -> list[float]:
     torch.set_num_threads(1)
     data = random_images()
     network = ResidualNetwork(Network(depth=8), normalisation, 4, seed=0)  # type: ignore[arg-type]
-    descent = Descent(network.to(dtype, memory_format=torch.channels_last), data, 16, Training(), "float32")
+    descent = Descent(network.to(dtype, memory_format=torch.channels_last), data, 16, Training())
     descent.active.fill_(True)
     found = []
     for step in range(STEPS):

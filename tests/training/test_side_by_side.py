@@ -56,7 +56,7 @@ def descents(data, dtype=torch.float32, precision="float32") -> list[Descent]:
     for seed, (normalisation, rate) in enumerate(RECIPES):
         network = ResidualNetwork(Network(depth=20), normalisation, 4, seed)  # type: ignore[arg-type]
         network = network.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        descent = Descent(network, data.to(device), 16, Training(), precision)
+        descent = Descent(network, data.to(device), 16, Training(precision=precision))
         descent.begin_epoch(seed, 0, rate)
         made.append(descent)
     return made
@@ -110,7 +110,7 @@ def test_the_device_agrees_with_the_processor_in_double_precision(noise):
     made = descents(noise, torch.float64)[:1]
     advance = capture([made[0].advance])
     network = ResidualNetwork(Network(depth=20), "batch", 4, 0).double()
-    slow = Descent(network, noise, 16, Training(), "float32")
+    slow = Descent(network, noise, 16, Training())
     slow.begin_epoch(0, 0, 0.1)
     for descent in (made[0], slow):
         descent.active.fill_(True)

@@ -18,19 +18,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torchvision.datasets import CIFAR10, CIFAR100
 from tqdm import tqdm
 
 from repro import config, synthetic_images, tables
 from repro.errors import UserError
 
-OFFICIAL = {"cifar10": ("CIFAR-10", CIFAR10), "cifar100": ("CIFAR-100", CIFAR100)}
+if TYPE_CHECKING:
+    from torchvision.datasets import CIFAR10
+
 PARTS = ("train", "test")
 TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
 TIMEOUT = 30.0  # seconds without a sign of life from a server
@@ -225,7 +226,10 @@ def _synthetic(settings: config.Data) -> Source:
 
 
 def _official(settings: config.Data, folder: Path) -> Source:
-    name, official = OFFICIAL[settings.source]
+    # As long to import as torch itself, so only where the official archive is asked for.
+    from torchvision.datasets import CIFAR10, CIFAR100
+
+    name, official = ("CIFAR-10", CIFAR10) if settings.source == "cifar10" else ("CIFAR-100", CIFAR100)
     if settings.archive is None:
         return name, official.tgz_md5, lambda: _decode_archive(_download(official, settings.mirrors, folder), official)
 
@@ -244,7 +248,7 @@ def _official(settings: config.Data, folder: Path) -> Source:
     return name, official.tgz_md5, lambda: _decode_archive(content, official)
 
 
-def _download(official: type[CIFAR10], mirrors: list[str], folder: Path) -> bytes:
+def _download(official: "type[CIFAR10]", mirrors: list[str], folder: Path) -> bytes:
     """The official archive, from the folder or the first source that sends it whole; only then is it written."""
     path = folder / official.filename
     if path.is_file():
@@ -289,7 +293,7 @@ def _fetch(url: str) -> bytes:
     return bytes(content)
 
 
-def _decode_archive(content: bytes, official: type[CIFAR10]) -> Arrays:
+def _decode_archive(content: bytes, official: "type[CIFAR10]") -> Arrays:
     """The arrays in a verified archive, read without unpacking it to the disk."""
     batches = {"train": official.train_list, "test": official.test_list}
     description = official.meta["filename"]

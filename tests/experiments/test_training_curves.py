@@ -55,6 +55,8 @@ def test_claims_are_decided_both_ways():
     assert verdicts(table()) == ["supported", "supported", "supported"]
     # BN much better at the small rate, no better at the large one, and the large rate trains without BN.
     assert verdicts(table(**{"batch-0.0001": 0.95, "none-0.1": 0.5})) == ["not supported"] * 3
+    # A rate beyond the best one, at which BN is worse again, takes nothing from the gain at the best.
+    assert verdicts(table(**{"batch-1.0": 0.5})) == ["supported", "supported", "supported"]
     only_one = history("batch-0.1", 0.9)
     assert verdicts(only_one) == ["undecided", "undecided", "undecided"]
 

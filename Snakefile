@@ -7,9 +7,8 @@ import re
 import sys
 from pathlib import Path
 
-from repro import dependencies, expected_time, incomplete_report, locks
+from repro import dependencies, expected_time, incomplete_report, jobs, locks
 from repro.config import experiment_entry, experiment_names, validate
-from repro.config import slice_for_condition, slice_for_data, slice_for_experiment
 from repro.errors import UserError
 
 try:
@@ -41,6 +40,9 @@ ITEMS = {
     for name, entry in EXPERIMENTS.items()
 }
 CONDITIONS = [condition.name for condition in configuration.training.conditions]
+# condition -> those that its job trains beside it on a GPU; these -> the condition in whose job they are trained
+BESIDE = {first: others for first, *others in jobs.trained_together(configuration)}
+TRAINED_IN = {other: first for first in BESIDE for other in BESIDE[first]}
 
 
 rule all:

@@ -64,6 +64,13 @@ def _parser() -> argparse.ArgumentParser:
         "train", parents=[configured, waiting], help="train one condition with all its seeds, or resume it"
     )
     step.add_argument("condition", help="like batch-0.1: normalisation and learning rate, as in the configuration")
+    step.add_argument(
+        "--beside",
+        nargs="*",
+        default=[],
+        metavar="CONDITION",
+        help="train these too, on a GPU side by side with it",
+    )
     step.set_defaults(run=_train)
 
     step = steps.add_parser("measure", parents=[configured, waiting], help="measure one experiment's table")
@@ -131,11 +138,11 @@ def _data(options: argparse.Namespace) -> None:
 def _train(options: argparse.Namespace) -> None:
     from repro.training import conditions
 
-    print(conditions.train(_prepare(options), options.condition, options.wait))
+    print(conditions.train(_prepare(options), options.condition, options.beside, options.wait))
 
 
 def _measure(options: argparse.Namespace) -> None:
-    from repro import devices, experiments, locks, tables
+    from repro import devices, experiments, jobs, locks, tables
 
     configuration = _prepare(options)
     entry = config.experiment_entry(options.experiment)
@@ -144,7 +151,7 @@ def _measure(options: argparse.Namespace) -> None:
     with locks.alone(folder / f".{name}.lock", f"{name} is being measured", options.wait):
         start = time.monotonic()
         table = module.measure(configuration)
-        settings = config.slice_for_experiment(configuration, name)
+        settings = jobs.for_experiment(configuration, name)
         data = None
         if entry["needs"] != "nothing":
             from repro import datasets

@@ -169,8 +169,8 @@ class Training(Section):
     )
     networks_at_once: Count | None = Field(
         None,
-        description="Networks of a condition that one GPU trains side by side; null: all seeds. A CPU trains one "
-        "after the other.",
+        description="Networks that one GPU trains side by side; null: all seeds of a condition. Room for the seeds of "
+        "several conditions is filled with those. A CPU trains one after the other.",
     )
     moments_after: list[Share] = Field(
         [0.0, 0.1, 0.5, 1.0],
@@ -405,43 +405,6 @@ def experiment_entry(name: str) -> dict[str, Any]:
             return {"name": candidate, **entry}
     known = ", ".join(f"{name} ({experiment_entry(name)['item']})" for name in experiment_names())
     raise UserError(f"There is no experiment '{name}'; the experiments are {known}.")
-
-
-def slice_for_experiment(configuration: Configuration, name: str) -> dict[str, Any]:
-    """The part of the configuration on which an experiment depends, as plain JSON types.
-
-    A job that is given just this reruns just when one of these settings changes.
-    """
-    needs = experiment_entry(name)["needs"]
-    keep = {
-        "nothing": {"name", "device"},
-        "network": {"name", "device", "batch_size", "data", "network"},
-        "steps": {"name", "device", "batch_size", "data", "network", "training"},
-        "training": {"name", "device", "batch_size", "data", "network", "training"},
-    }[needs]
-    settings = configuration.model_dump(mode="json")
-    part = {key: settings[key] for key in settings if key in keep}
-    if needs == "steps":
-        part["training"] = {key: settings["training"][key] for key in ("momentum", "weight_decay", "augmentation")}
-    part["experiments"] = {name: settings["experiments"][name]}
-    return part
-
-
-def slice_for_condition(configuration: Configuration, name: str) -> dict[str, Any]:
-    """The part of the configuration on which the training of one condition depends, as plain JSON types."""
-    settings = configuration.model_dump(mode="json")
-    part = {key: settings[key] for key in ("name", "device", "batch_size", "data", "network", "training")}
-    conditions = [condition for condition in configuration.training.conditions if condition.name == name]
-    if not conditions:
-        known = ", ".join(condition.name for condition in configuration.training.conditions)
-        raise UserError(f"There is no condition '{name}' in the configuration; it has {known}.")
-    part["training"]["conditions"] = [conditions[0].model_dump(mode="json")]
-    return part
-
-
-def slice_for_data(configuration: Configuration) -> dict[str, Any]:
-    """The part of the configuration on which the decoded images depend, as plain JSON types."""
-    return {"name": configuration.name, "data": configuration.data.model_dump(mode="json")}
 
 
 def validate(settings: object) -> Configuration:

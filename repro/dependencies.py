@@ -19,6 +19,7 @@ WITHOUT_RESULT = frozenset(
         "repro.config_errors",
         "repro.errors",
         "repro.gpu_lease",
+        "repro.jobs",
         "repro.locks",
         "repro.progress",
     }

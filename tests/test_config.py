@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 
-from repro import config, config_reference
+from repro import config, config_reference, jobs
 from repro.__main__ import main
 from repro.config_errors import section_of
 from repro.errors import UserError
@@ -212,40 +212,10 @@ def test_a_folder_is_no_file(tmp_path: Path):
         config.load([str(tmp_path)])
 
 
-# --- slices ---
+# --- experiments ---
 
 
-@pytest.mark.parametrize("name", config.experiment_names())
-def test_a_slice_alone_gives_the_same_slice(name: str):
-    """What a job is given is all it needs: the workflow passes slices on as configurations."""
-    configuration = config.load([str(ROOT / "config/quick.yaml")])
-    part = config.slice_for_experiment(configuration, name)
-    assert config.slice_for_experiment(config.load([json.dumps(part)]), name) == part
-
-
-def test_the_slices_of_conditions_and_data_stand_alone():
-    configuration = config.load([str(ROOT / "config/paper.yaml")])
-    part = config.slice_for_data(configuration)
-    assert config.slice_for_data(config.load([json.dumps(part)])) == part
-    for condition in configuration.training.conditions:
-        part = config.slice_for_condition(configuration, condition.name)
-        assert [entry["learning_rate"] for entry in part["training"]["conditions"]] == [condition.learning_rate]
-        assert config.slice_for_condition(config.load([json.dumps(part)]), condition.name) == part
-
-
-def test_the_slices_of_training_and_of_its_measurement_agree():
-    """`training_curves` compares what was trained with its own settings."""
-    configuration = config.load([str(ROOT / "config/quick.yaml")])
-    measured = config.load([json.dumps(config.slice_for_experiment(configuration, "training_curves"))])
-    for condition in configuration.training.conditions:
-        trained = config.slice_for_condition(configuration, condition.name)
-        assert config.slice_for_condition(measured, condition.name) == trained
-
-
-def test_an_unknown_condition_or_experiment_is_named_with_those_there_are():
-    configuration = config.validate({"name": "x"})
-    with pytest.raises(UserError, match=r"no condition 'batch-7'.*it has batch-0\.1, "):
-        config.slice_for_condition(configuration, "batch-7")
+def test_an_unknown_experiment_is_named_with_those_there_are():
     with pytest.raises(UserError, match=r"no experiment 'fig77'.*activation_growth \(fig5\)"):
         config.experiment_entry("fig77")
 
@@ -337,9 +307,9 @@ def complaint(settings_or_overlays: object) -> str | None:
 
 def passed_on_unchanged(accepted: config.Configuration) -> None:
     """The workflow's jobs get what was accepted."""
-    part = config.slice_for_condition(accepted, accepted.training.conditions[0].name)
+    part = jobs.for_condition(accepted, accepted.training.conditions[0].name)
     passed_on = config.load([json.dumps(part, ensure_ascii=False)])
-    assert config.slice_for_condition(passed_on, accepted.training.conditions[0].name) == part
+    assert jobs.for_condition(passed_on, accepted.training.conditions[0].name) == part
 
 
 @FUZZ

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from repro import config, config_reference, locks, tables
+from repro import config, config_reference, jobs, locks, tables
 from repro.__main__ import main
 
 TINY = (
@@ -47,7 +47,7 @@ def test_the_steps_lead_from_images_to_verdicts(folder: Path, capsys: pytest.Cap
 
     histories, provenance = tables.read(folder / "results/tiny/training_curves.parquet")
     assert len(histories) == 1
-    assert provenance["settings"] == config.slice_for_experiment(config.load([TINY]), "training_curves")
+    assert provenance["settings"] == jobs.for_experiment(config.load([TINY]), "training_curves")
     assert provenance["libraries"]["pandas"] == pd.__version__
 
     expected = {f"{item}.{suffix}" for item in ("fig1", "fig5") for suffix in ("pdf", "svg", "png", "md", "html")}

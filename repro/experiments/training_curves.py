@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from repro import config, style, tables
+from repro import jobs, style, tables
 from repro.claims import Claim, Verdict, verdict
 from repro.config import Configuration
 from repro.errors import UserError
@@ -46,7 +46,7 @@ def gather(configuration: Configuration, part: str = "") -> pd.DataFrame:
         if not path.exists():
             raise UserError(f"{path} is missing; train it with `python -m repro train {condition.name}`.")
         history, provenance = tables.read(path)
-        if provenance.get("settings") != config.slice_for_condition(configuration, condition.name):
+        if provenance.get("settings") != jobs.for_condition(configuration, condition.name):
             raise UserError(f"{path} was trained under other settings; `python -m repro train {condition.name}` again.")
         parts.append(history)
     return pd.concat(parts, ignore_index=True)

@@ -1,14 +1,14 @@
 """A training run as the workflow sees it: one condition, all its seeds, one table of histories."""
 
 import ast
+import contextlib
 import hashlib
 import json
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 
 import repro
-from repro import config, datasets, devices, locks, tables
+from repro import datasets, devices, jobs, locks, tables
 from repro.config import Condition, Configuration
 from repro.datasets import ImageData
 from repro.errors import UserError
@@ -45,16 +45,19 @@ COLUMNS = {
 }
 
 
-def train(configuration: Configuration, name: str, wait: bool = False) -> Path:
+def train(configuration: Configuration, name: str, beside: Sequence[str] = (), wait: bool = False) -> Path:
     """Train condition `name` with every seed, or go on where an interrupted run stopped; returns the table's path.
 
     The table has one row per seed and epoch (`COLUMNS`); beside it, `<name>-moments` has the moments by depth
-    (`moments.COLUMNS`). Raises `UserError` for an unknown condition or too few images, or, unless told to `wait` for
-    its end, while another process trains the same condition; exits with code 75, checkpoint written, when asked to
-    stop by SIGTERM or SIGINT.
+    (`moments.COLUMNS`). The conditions `beside` are trained too, on a GPU side by side with this one; when their turn
+    comes their tables are all that is left to do.
+
+    Raises `UserError` for an unknown condition or too few images, or, unless told to `wait` for its end, while another
+    process trains one of the conditions; exits with code 75, checkpoint written, when asked to stop by SIGTERM or
+    SIGINT.
     """
-    settings = config.slice_for_condition(configuration, name)
-    condition = next(condition for condition in configuration.training.conditions if condition.name == name)
+    known = {condition.name: condition for condition in configuration.training.conditions}
+    settings, *_ = [jobs.for_condition(configuration, each) for each in (name, *beside)]  # refuses unknown ones
     device = devices.prepare(configuration.device, configuration.training.precision)
     devices.keep_memory()
     data = datasets.load(configuration.data)
@@ -66,43 +69,40 @@ def train(configuration: Configuration, name: str, wait: bool = False) -> Path:
     start = time.monotonic()
     folder = tables.results_folder(configuration)
     fingerprint = {"device": devices.describe(device), "torch": str(torch.__version__)}
-    histories, moments_by_depth, weights = [], [], {}
+    images = data.to(device)
+
+    def network(condition: Condition, seed: int) -> NetworkRun:
+        path = checkpoint_path(configuration, condition, data, seed)
+        return NetworkRun(configuration, condition, seed, images, device, path, fingerprint)
+
     seeds = range(configuration.training.seeds)
     at_once = 1 if device.type == "cpu" else configuration.training.networks_at_once or len(seeds)
-    images = data.to(device)
-    lock = locks.alone(folder / "checkpoints" / f"{name}.lock", f"{name} is being trained", wait)
-    with lock, _stop_requests() as stop:
-        for first in seeds[::at_once]:
-            runs = [
-                NetworkRun(
-                    configuration,
-                    condition,
-                    seed,
-                    images,
-                    device,
-                    checkpoint_path(configuration, condition, data, seed),
-                    fingerprint,
-                )
-                for seed in seeds[first : first + at_once]
-            ]
-            try:
-                network_run.train(runs, stop)
-            except Interrupted:
-                print(f"{name} stopped after a checkpoint; the same command resumes it.", file=sys.stderr)
-                sys.exit(RESUME_EXIT_CODE)
-            for run in runs:
-                weights[f"seed {run.seed}"] = run.weights_digest()
-                run_settings = {
-                    "condition": name,
-                    "normalisation": condition.normalisation,
-                    "initial_learning_rate": condition.learning_rate,
-                    "epochs": condition.epochs,
-                    "seed": run.seed,
-                    "status": run.position.status,
-                }
-                histories.append(pd.DataFrame(run.position.history).assign(**run_settings))
-                rows = pd.DataFrame(run.position.moments, columns=["epoch", *list(moments.COLUMNS)[-3:]])
-                moments_by_depth.append(rows.assign(**run_settings))
+    with contextlib.ExitStack() as locked, _stop_requests() as stop:
+        # In one order, so that no two processes wait for each other.
+        for each in sorted({name, *beside}):
+            lock = folder / "checkpoints" / f"{each}.lock"
+            locked.enter_context(locks.alone(lock, f"{each} is being trained", wait))
+        runs = [network(known[name], seed) for seed in seeds]
+        others = [network(known[each], seed) for each in beside for seed in seeds]
+        try:
+            network_run.train(runs + others, stop, at_once)
+        except Interrupted:
+            print(f"{name} stopped after a checkpoint; the same command resumes it.", file=sys.stderr)
+            sys.exit(RESUME_EXIT_CODE)
+    histories, moments_by_depth, weights = [], [], {}
+    for run in runs:
+        weights[f"seed {run.seed}"] = run.weights_digest()
+        run_settings = {
+            "condition": name,
+            "normalisation": run.condition.normalisation,
+            "initial_learning_rate": run.condition.learning_rate,
+            "epochs": run.condition.epochs,
+            "seed": run.seed,
+            "status": run.position.status,
+        }
+        histories.append(pd.DataFrame(run.position.history).assign(**run_settings))
+        rows = pd.DataFrame(run.position.moments, columns=["epoch", *list(moments.COLUMNS)[-3:]])
+        moments_by_depth.append(rows.assign(**run_settings))
     source = {"name": data.name, "checksum": data.checksum}
     provenance = tables.provenance(settings, source, fingerprint["device"], time.monotonic() - start)
     path = folder / "training" / f"{name}.parquet"
@@ -121,7 +121,7 @@ def checkpoint_path(configuration: Configuration, condition: Condition, data: Im
     The name holds a digest of all that decides the network's weights - settings, images and training code - so a
     checkpoint is never continued under another recipe, and changing the recipe back finds the old one again.
     """
-    settings = config.slice_for_condition(configuration, condition.name)
+    settings = jobs.for_condition(configuration, condition.name)
     for irrelevant in ("name", "device", "data"):
         del settings[irrelevant]
     for irrelevant in ("seeds", "checkpoint_minutes", "networks_at_once"):
@@ -145,7 +145,7 @@ def _code_digest() -> str:
     return digest.hexdigest()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _stop_requests() -> Iterator[Callable[[], bool]]:
     """Within the block SIGTERM and SIGINT do not kill but make the yielded function return True."""
     requested = threading.Event()

@@ -207,23 +207,26 @@ class NetworkRun:
         )
 
 
-def train(runs: Sequence[NetworkRun], stop: Callable[[], bool] = lambda: False) -> None:
-    """Train networks of one condition to their ends, side by side where the device can.
+def train(
+    runs: Sequence[NetworkRun], stop: Callable[[], bool] = lambda: False, networks_at_once: int | None = None
+) -> None:
+    """Train networks to their ends, `networks_at_once` (all, if None) side by side where the device can.
 
-    Each ends in the numbers of a run of its own. Checkpoints are written every `checkpoint_minutes` and at the end;
-    `stop` is asked after every step, and when it says so they are written too and `Interrupted` is raised.
+    Each ends in the numbers of a run of its own, whatever the others' conditions; when one has ended the next takes
+    its place. Checkpoints are written every `checkpoint_minutes` and at the end; `stop` is asked after every step, and
+    when it says so they are written too and `Interrupted` is raised.
     """
-    if not any(run.incomplete for run in runs):
-        return
-    device = runs[0].descent.parameters.device
-    advance = side_by_side([run.descent.advance for run in runs], device)
-    evaluate = side_by_side([run.descent.evaluate for run in runs], device)
+    together: list[NetworkRun] = []
+    steps: tuple[Step, Step] | None = None
     saved = time.monotonic()
-    while left := [run for run in runs if run.incomplete]:
-        # After a kill between two checkpoints some are behind: they go on alone until all are level.
-        place = min((run.position.epoch, run.position.step) for run in left)
-        together = [run for run in left if (run.position.epoch, run.position.step) == place]
-        saved = _epoch(together, advance, evaluate, stop, saved)
+    while chosen := [run for run in runs if run.incomplete][:networks_at_once]:
+        # After a kill in the middle of epochs some may be at another step: each group ends its epoch first.
+        place = max(run.position.step for run in chosen)
+        level = [run for run in chosen if run.position.step == place]
+        if level != together or steps is None:
+            together, steps = level, None  # None first: the memory of the last graph is the next one's
+            steps = _steps(together)
+        saved = _epoch(together, *steps, stop, saved)
         minutes = together[0].checkpoint_minutes
         overdue = time.monotonic() - saved > 60 * minutes
         for run in together:
@@ -233,8 +236,17 @@ def train(runs: Sequence[NetworkRun], stop: Callable[[], bool] = lambda: False) 
             saved = time.monotonic()
 
 
+def _steps(runs: Sequence[NetworkRun]) -> tuple[Step, Step]:
+    """One step of training of all `runs`, and one of evaluation."""
+    device = runs[0].descent.parameters.device
+    return (
+        side_by_side([run.descent.advance for run in runs], device),
+        side_by_side([run.descent.evaluate for run in runs], device),
+    )
+
+
 def _epoch(runs: Sequence[NetworkRun], advance: Step, evaluate: Step, stop: Callable[[], bool], saved: float) -> float:
-    """What is left of the epoch in which all `runs` are; returns when checkpoints were last written."""
+    """What is left of an epoch of each of `runs`, all at the same step; returns when checkpoints were last written."""
     start = time.monotonic()
     on_cpu = runs[0].descent.parameters.device.type == "cpu"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from repro import config, tables
+from repro import config, jobs, tables
 from repro.errors import UserError
 from repro.experiments import training_curves
 from repro.training.conditions import COLUMNS
@@ -87,7 +87,7 @@ def test_measure_reads_what_training_wrote_and_refuses_other_settings(tmp_path, 
     with pytest.raises(UserError, match=r"batch-0\.1\.parquet is missing; train it with"):
         training_curves.measure(configuration)
     written = history("batch-0.1", 0.9)
-    provenance = {"settings": config.slice_for_condition(configuration, "batch-0.1")}
+    provenance = {"settings": jobs.for_condition(configuration, "batch-0.1")}
     tables.write(path, written, COLUMNS, provenance)
     pd.testing.assert_frame_equal(training_curves.measure(configuration), written)
     tables.write(path, written, COLUMNS, {"settings": {"name": "another"}})

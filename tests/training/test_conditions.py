@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from repro import config, datasets, tables
+from repro import config, datasets, jobs, locks, tables
 from repro.errors import UserError
 from repro.training import conditions
 
@@ -55,6 +55,30 @@ def test_another_seed_trains_just_that_one(capsys):
     assert "seed 2: epoch 2/2" in said
     assert "seed 0" not in said
     pd.testing.assert_frame_equal(table[table["seed"] < 2], first)
+
+
+def test_conditions_trained_beside_another_are_found_trained(capsys):
+    alone, _ = tables.read(conditions.train(changed(), "none-100"))
+    Path("results/test/checkpoints").rename("aside")
+    Path("results/test/training/none-100.parquet").unlink()
+    conditions.train(changed(), "batch-0.1", beside=["none-100"])
+    said = capsys.readouterr().err
+    assert "batch-0.1 seed 1: epoch 2/2" in said
+    assert "none-100 seed 1: epoch" in said
+    assert not Path("results/test/training/none-100.parquet").exists()
+    table, provenance = tables.read(conditions.train(changed(), "none-100"))
+    assert "epoch" not in capsys.readouterr().err
+    pd.testing.assert_frame_equal(table.drop(columns="seconds"), alone.drop(columns="seconds"))
+    assert provenance["settings"] == jobs.for_condition(changed(), "none-100")
+
+
+def test_a_condition_that_another_process_trains_is_not_trained_beside_another():
+    lock = Path("results/test/checkpoints/none-100.lock")
+    with (
+        locks.alone(lock, "none-100 is being trained"),
+        pytest.raises(UserError, match="none-100 is being trained by process"),
+    ):
+        conditions.train(changed(), "batch-0.1", beside=["none-100"])
 
 
 def test_another_recipe_begins_anew():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from repro import config
+from repro import config, devices
 from repro.config import Condition
 from repro.training import network_run
 from repro.training.network_run import Interrupted, NetworkRun, learning_rate
@@ -28,13 +28,14 @@ def condition(normalisation="batch", rate=0.05, epochs=3) -> Condition:
     return Condition(normalisation=normalisation, learning_rate=rate, epochs=epochs)
 
 
-def begin(path, noise, settings=None, condition_=None, seed=1, fingerprint=HERE) -> NetworkRun:
-    return NetworkRun(settings or configuration(), condition_ or condition(), seed, noise, CPU, path, fingerprint)
+def begin(path, noise, settings=None, condition_=None, seed=1, fingerprint=HERE, device=CPU) -> NetworkRun:
+    data = noise.to(device)
+    return NetworkRun(settings or configuration(), condition_ or condition(), seed, data, device, path, fingerprint)
 
 
-def trained(*runs: NetworkRun, stop=lambda: False) -> list[list[dict]]:
+def trained(*runs: NetworkRun, stop=lambda: False, at_once=None) -> list[list[dict]]:
     """Histories, without times."""
-    network_run.train(runs, stop)
+    network_run.train(runs, stop, at_once)
     return [histories(run) for run in runs]
 
 
@@ -77,19 +78,43 @@ def test_a_run_repeats_bit_for_bit(noise, tmp_path):
     assert other.weights_digest() != runs[0].weights_digest()
 
 
-def test_networks_side_by_side_end_like_networks_alone(noise, tmp_path):
-    # The second diverges at once and must not touch its neighbours.
-    conditions = [condition(), condition("none", rate=100.0), condition("none", rate=0.003)]
-    alone = [begin(tmp_path / f"alone{k}.pt", noise, condition_=c, seed=k) for k, c in enumerate(conditions)]
+# The second diverges at once and must not touch its neighbours; each takes another number of epochs.
+MIXED = [condition(epochs=4), condition("none", 100.0, 2), condition("none", 0.003, 1), condition("final", 0.01, 3)]
+
+
+def mixed(folder, noise, device) -> list[NetworkRun]:
+    folder.mkdir(exist_ok=True)
+    return [begin(folder / f"{k}.pt", noise, condition_=c, seed=k, device=device) for k, c in enumerate(MIXED)]
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("at_once", [None, 1, 2, 3])
+def test_conditions_trained_side_by_side_end_like_conditions_alone(noise, tmp_path, at_once, device):
+    device = devices.prepare(device)
+    alone = mixed(tmp_path / "alone", noise, device)
     expected = [trained(run)[0] for run in alone]
-    together = [begin(tmp_path / f"{k}.pt", noise, condition_=c, seed=k) for k, c in enumerate(conditions)]
-    assert [str(history) for history in trained(*together)] == [str(history) for history in expected]
-    assert [run.position.status for run in together] == ["finished", "diverged", "finished"]
+    together = mixed(tmp_path / "together", noise, device)
+    assert str(trained(*together, at_once=at_once)) == str(expected)
+    assert [run.position.status for run in together] == ["finished", "diverged", "finished", "finished"]
     assert [run.weights_digest() for run in together] == [run.weights_digest() for run in alone]
 
 
+def test_the_next_network_takes_the_place_of_one_that_ended(noise, tmp_path, monkeypatch):
+    groups = []
+    epoch = network_run._epoch
+
+    def watched(runs, *rest):
+        groups.append([run.seed for run in runs])
+        return epoch(runs, *rest)
+
+    monkeypatch.setattr(network_run, "_epoch", watched)
+    trained(*mixed(tmp_path, noise, CPU), at_once=2)
+    assert groups == [[0, 1], [0, 2], [0, 3], [0, 3], [3]]
+
+
+@pytest.mark.parametrize("at_once", [2, 3])
 @pytest.mark.parametrize("behind", [5, 6, 9])
-def test_networks_that_were_killed_at_different_steps_end_like_undisturbed_ones(noise, tmp_path, behind):
+def test_networks_that_were_killed_at_different_steps_end_like_undisturbed_ones(noise, tmp_path, behind, at_once):
     alone = [begin(tmp_path / f"alone{seed}.pt", noise, seed=seed) for seed in range(3)]
     expected = [trained(run)[0] for run in alone]
     for seed, stop_after in enumerate((behind, 2, 14)):
@@ -99,7 +124,7 @@ def test_networks_that_were_killed_at_different_steps_end_like_undisturbed_ones(
                 begin(tmp_path / f"{seed}.pt", noise, seed=seed), stop=lambda steps=steps: next(steps, None) is None
             )
     together = [begin(tmp_path / f"{seed}.pt", noise, seed=seed) for seed in range(3)]
-    assert trained(*together) == expected
+    assert trained(*together, at_once=at_once) == expected
     assert [run.weights_digest() for run in together] == [run.weights_digest() for run in alone]
 
 

@@ -94,7 +94,7 @@ def test_editing_how_claims_are_judged_judges_again(tree: Tree):
 
 
 def test_editing_what_changes_no_result_reruns_nothing(tree: Tree):
-    for module in ("progress", "errors", "locks", "config", "gpu_lease", "__main__"):
+    for module in ("progress", "errors", "locks", "config", "gpu_lease", "jobs", "__main__"):
         tree.edit(f"repro/{module}.py")
     assert tree.plan(configuration=TINY_FILES) == {}
 
@@ -231,3 +231,24 @@ def test_a_killed_training_goes_on_from_its_checkpoint(tree: Tree, record_proper
     assert "epoch 30/30" in log
     assert "epoch 1/30" not in log
     record_property("kills survived", 1)
+
+
+def test_conditions_that_share_a_gpu_are_trained_in_the_job_of_the_first(tree: Tree):
+    """Where there is no GPU, one after the other."""
+
+    def overlay(name: str, rate: float) -> str:
+        conditions = [*TINY["training"]["conditions"], {"normalisation": "none", "learning_rate": rate, "epochs": 2}]
+        training = {"networks_at_once": 3, "conditions": conditions}
+        return tree.overlay(name, {"name": "together", "device": "auto", "training": training})
+
+    configuration, target = (*TINY_FILES, overlay("together", 2e-3)), "results/together/training_curves.parquet"
+    result = tree.snakemake(target, configuration=configuration)
+    assert result.returncode == 0, result.stdout
+    trained = ("batch-0.1", "none-0.001", "none-0.002")
+    first, *others = ((tree.folder / f"results/together/logs/train-{name}.log").read_text() for name in trained)
+    assert all(f"{name} seed 0: epoch 2/2" in first for name in trained)
+    assert not any("epoch" in other for other in others)
+    assert tree.plan(target, configuration=configuration) == {}
+    # The first one trains what is new; the one that did not change is left alone.
+    changed = (*TINY_FILES, overlay("changed", 3e-3))
+    assert tree.plan(target, configuration=changed) == {"train": 2, "measure_training_curves": 1}

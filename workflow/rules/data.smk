@@ -12,7 +12,7 @@ rule data:
     conda:
         "../../environment.yml"
     params:
-        configuration=json.dumps(slice_for_data(configuration), ensure_ascii=False),
+        configuration=json.dumps(jobs.for_data(configuration), ensure_ascii=False),
     message:
         "Preparing the images"
     shell:

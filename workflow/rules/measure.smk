@@ -34,7 +34,7 @@ for experiment, entry in EXPERIMENTS.items():
         params:
             experiment=experiment,
             configuration=json.dumps(
-                slice_for_experiment(configuration, experiment), ensure_ascii=False
+                jobs.for_experiment(configuration, experiment), ensure_ascii=False
             ),
         message:
             f"Measuring {experiment} ({entry['item']})"

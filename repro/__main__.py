@@ -166,12 +166,12 @@ def _measure(options: argparse.Namespace) -> None:
 
 
 def _plot(options: argparse.Namespace) -> None:
-    from repro import experiments, style
+    from repro import experiments, sources, style
 
     entry = config.experiment_entry(options.experiment)
     module = experiments.experiment(entry["name"])
     table, provenance = experiments.read_table(options.tables, entry["name"])
-    source = style.source_line(entry["name"], provenance)
+    source = sources.source_line(entry["name"], provenance)
     with _explained(entry["name"], options.tables):
         summary, figure = module.summarise(table), module.plot(table)
         checksums = style.save(figure, options.figures, entry["item"], source)
@@ -234,15 +234,16 @@ def _figures(options: argparse.Namespace) -> None:
 def _claims(options: argparse.Namespace) -> None:
     import pandas as pd
 
-    from repro import claims, experiments
+    from repro import claims, experiments, sources
 
     verdicts = []
     for name in _present(options.tables):
         entry = config.experiment_entry(name)
         module = experiments.experiment(name)
-        table, _ = experiments.read_table(options.tables, name)
+        table, provenance = experiments.read_table(options.tables, name)
+        subject = sources.subject(name, provenance)
         with _explained(name, options.tables):
-            verdicts.append(claims.judge(entry["item"], module.CLAIMS, table))
+            verdicts.append(claims.judge(entry["item"], module.CLAIMS, table, subject))
     title = "The paper's claims, decided by the tables measured here"
     _write_summary(options.output, title, f"Tables of {options.tables}", pd.concat(verdicts))
     print(options.output)

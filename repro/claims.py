@@ -40,11 +40,11 @@ def verdict(holds: bool | None, measured: str) -> Verdict:
     return Verdict("undecided" if holds is None else "supported" if holds else "not supported", measured)
 
 
-def judge(item: str, claims: list[Claim], table: pd.DataFrame) -> pd.DataFrame:
-    """One row per claim: item, statement, source, outcome, measured."""
+def judge(item: str, claims: list[Claim], table: pd.DataFrame, subject: str) -> pd.DataFrame:
+    """One row per claim: item, statement, source, outcome, measured, and the `subject` that it was measured on."""
     rows = []
     for claim in claims:
         decided = claim.decide(table)
         source = f"{claim.source} (recalled)" if claim.recalled else claim.source
-        rows.append((item, claim.statement, source, decided.outcome, decided.measured))
-    return pd.DataFrame(rows, columns=["item", "statement", "source", "outcome", "measured"])
+        rows.append((item, claim.statement, source, decided.outcome, decided.measured, subject or "-"))
+    return pd.DataFrame(rows, columns=["item", "statement", "source", "outcome", "measured", "on"])

@@ -119,12 +119,15 @@ class Network(Section):
     shortcut: Literal["A", "B"] = Field(
         "B",
         description="Where a stage begins: A subsamples and pads with zero channels, B projects with a 1x1 "
-        "convolution. B is what reproduces Figure 5 and Table 1.",
+        "convolution. Found by trial: B reproduces Figure 5 and Table 1.",
     )
     initialisation: Initialisation = Field(
-        "xavier_normal", description="Of every convolution; the classifier keeps PyTorch's default."
+        "xavier_normal",
+        description="Of every convolution (Xavier recalled from the paper); the classifier keeps PyTorch's default.",
     )
-    convolution_bias: bool = Field(False, description="Give convolutions a bias, zero at initialisation.")
+    convolution_bias: bool = Field(
+        False, description="Give convolutions a bias, zero at initialisation; none was found by trial."
+    )
 
 
 class Condition(Section):
@@ -181,7 +184,7 @@ class Training(Section):
         1e3, description="A mini-batch loss above this, or not finite, ends a network as `diverged`."
     )
     checkpoint_minutes: NonNegativeNumber = Field(
-        5.0, description="Time between checkpoints at the ends of epochs; 0: after every epoch."
+        5.0, description="Time between checkpoints, also within an epoch; 0: after every epoch."
     )
 
     @model_validator(mode="after")

@@ -14,7 +14,8 @@ def reference_page() -> str:
     lines = [
         "# Configuration",
         "",
-        "Generated from `repro/config.py` by `python -m repro schema`; edit there. Defaults are the paper's values.",
+        "Generated from `repro/config.py` by `python -m repro schema`; edit there. Defaults are the paper's values "
+        "where it gives them; what was recalled from it, or found by trial because it says nothing, is marked.",
         "Overlay files with `--configfile BASE OVERLAY`: mappings are merged, lists replaced.",
     ]
     _describe(Configuration, "", lines)

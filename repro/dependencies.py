@@ -25,7 +25,7 @@ WITHOUT_RESULT = frozenset(
     }
 )
 # These come in when a table is drawn or judged, never when it is measured.
-AFTER_MEASURING = frozenset({"repro.style", "repro.claims"})
+AFTER_MEASURING = frozenset({"repro.style", "repro.claims", "repro.sources"})
 
 
 def measuring(module: str) -> list[str]:
@@ -44,7 +44,7 @@ def judging(module: str) -> list[str]:
 
 
 def sources(module: str, ignored: frozenset[str]) -> list[str]:
-    """The files of `module`, of `repro.tables`, through which every table passes, and of all that these import.
+    """The files of `module`, of `repro.tables` and `repro.sources`, which every step uses, and of all they import.
 
     Imports are followed transitively, also those inside functions, but not into the `ignored` modules. A package's
     `__init__.py` counts when something that it defines is imported. Raises `ValueError` when there is no such module.
@@ -52,7 +52,7 @@ def sources(module: str, ignored: frozenset[str]) -> list[str]:
     if _file(module) is None:
         raise ValueError(f"there is no module {module}")
     found: set[str] = set()
-    waiting = [module, "repro.tables"]
+    waiting = [module, "repro.tables", "repro.sources"]
     while waiting:
         name = waiting.pop()
         if name not in found and name not in ignored:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from repro import tables
 from repro.config import Configuration
+from repro.errors import UserError
 
 CIFAR10_IMAGES = 50_000  # the benchmark's epochs refer to these
 
@@ -15,10 +16,7 @@ def network_epochs(configuration: Configuration) -> int:
 
 
 def describe(configuration: Configuration, folder: Path = Path("results/benchmark")) -> str:
-    """The training ahead in words, with hours where the benchmark has measured this network's depth in `folder`.
-
-    Raises `UserError` when the benchmark's table is damaged.
-    """
+    """The training ahead in words, with hours where the benchmark has measured this network's depth in `folder`."""
     training = configuration.training
     depth = training.depth or configuration.network.depth
     epochs = network_epochs(configuration)
@@ -31,7 +29,10 @@ def describe(configuration: Configuration, folder: Path = Path("results/benchmar
     path = next((path for path in paths if path.exists()), None)
     if path is None:
         return text + f"`python -m repro benchmark --depth {depth}` measures how long one takes on this machine."
-    table, provenance = tables.read(path)
+    try:
+        table, provenance = tables.read(path)
+    except UserError as error:  # an estimate less is no reason not to train
+        return text + f"no estimate of the hours: {error}"
     at_once = training.networks_at_once or training.seeds
     # What the workflow does: one job for each core of a CPU, a condition's seeds side by side on a GPU.
     ours = (table["rung"] == "engine, a process per core") | (

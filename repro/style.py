@@ -3,7 +3,6 @@
 import hashlib
 import io
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,16 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from repro import tables
-from repro.errors import UserError
 
 # Okabe and Ito's colours, distinguishable with any colour vision.
 BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
 COLOURS = {"batch": BLUE, "none": ORANGE, "final": GREEN}
 NAMES = {"batch": "with BN", "none": "without BN", "final": "one final BN"}
+# None of those with and without BN.
 INITIALISATION_COLOURS = {
-    "xavier_normal": BLUE,
-    "kaiming_normal": ORANGE,
-    "orthogonal": GREEN,
+    "xavier_normal": "#000000",
+    "kaiming_normal": SKY,
+    "orthogonal": YELLOW,
     "pytorch_default": PURPLE,
 }
 INITIALISATION_NAMES = {
@@ -70,37 +69,6 @@ def panels(rows: int, columns: int, width: float = 6.8, height: float = 2.8, **o
     """A figure of `rows` x `columns` axes, always a 2-d array; width and height in inches."""
     apply()
     return plt.subplots(rows, columns, figsize=(width, height), squeeze=False, **options)
-
-
-def source_line(experiment: str, provenance: Mapping[str, Any]) -> str:
-    """What a figure was measured on, from its table's provenance: data, network, seeds, configuration, revision.
-
-    Raises `UserError` when the provenance is not that of a table of this experiment.
-    """
-    try:
-        return _source_line(experiment, provenance)
-    except (AttributeError, KeyError, TypeError):
-        raise UserError(f"The table's companion is not that of {experiment}; measure {experiment} again.") from None
-
-
-def _source_line(experiment: str, provenance: Mapping[str, Any]) -> str:
-    settings = provenance["settings"]
-    own = settings["experiments"][experiment]
-    parts = []
-    if provenance["data"]:
-        parts.append(provenance["data"]["name"])
-    if "conditions" in settings.get("training", {}):
-        own = settings["training"]
-    if "network" in settings:
-        parts.append(f"ResNet-{own.get('depth') or settings['network']['depth']}")
-    for repetitions in ("seeds", "draws"):
-        if repetitions in own:
-            count = own[repetitions]
-            parts.append(f"{count} {repetitions}" if count > 1 else f"1 {repetitions[:-1]}")
-    parts.append(f"configuration '{settings['name']}'")
-    revision, _, modified = provenance["revision"].partition("-")
-    parts.append(f"revision {revision[:8]}" + (f", {modified}" if modified else ""))
-    return "; ".join(parts)
 
 
 def save(figure: Figure, folder: Path, item: str, source: str) -> dict[str, str]:

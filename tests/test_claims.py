@@ -17,9 +17,10 @@ def test_judge_marks_recalled_sources():
         Claim("large", "Section 1", lambda table: verdict(bool(table["value"].max() > 1.5), "2"), recalled=True),
         Claim("small", "Section 2", lambda table: verdict(bool(table["value"].max() < 1.5), "2")),
     ]
-    judged = judge("fig0", claims, table)
+    judged = judge("fig0", claims, table, "ResNet-8")
     assert judged["outcome"].tolist() == ["supported", "not supported"]
     assert judged["source"].tolist() == ["Section 1 (recalled)", "Section 2"]
+    assert judged["on"].tolist() == ["ResNet-8"] * 2
 
 
 def test_every_experiment_keeps_its_contract():

@@ -12,10 +12,15 @@ def test_cuda_is_refused_where_there_is_none(monkeypatch):
     assert devices.prepare("auto").type == devices.prepare("cpu").type == "cpu"
 
 
-def test_arithmetic_is_strict():
-    devices.prepare("auto")
-    assert torch.are_deterministic_algorithms_enabled()
-    assert torch.backends.fp32_precision == "ieee"
+@pytest.mark.parametrize(("precision", "rounding"), [("float32", "ieee"), ("bfloat16", "ieee"), ("tf32", "tf32")])
+def test_arithmetic_is_as_strict_as_the_precision_says(precision, rounding):
+    devices.prepare("cpu", precision)
+    try:
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.backends.cudnn.conv.fp32_precision == rounding
+        assert torch.backends.cuda.matmul.fp32_precision == rounding
+    finally:
+        devices.prepare("cpu")
 
 
 @pytest.mark.gpu

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from repro import config, datasets, style, tables
+from repro import config, datasets, sources, tables
 from repro.__main__ import main
 from repro.errors import UserError
 from repro.experiments import TEXT, experiment, read_table
@@ -161,7 +161,7 @@ def test_any_json_in_any_place_of_a_companion(originals, folder, data, name, val
     if found is None:
         return
     pd.testing.assert_frame_equal(found[0], table, check_exact=True)
-    said = outcome(lambda: style.source_line(name, found[1]))
+    said = outcome(lambda: sources.source_line(name, found[1]))
     assert said is None or isinstance(said, str)
     assert signed or found[1] == provenance
 

@@ -38,20 +38,6 @@ def test_a_figure_is_written_in_every_format_and_redrawn_byte_for_byte(tmp_path)
         assert first.read_bytes() == second.read_bytes(), suffix
 
 
-def test_a_figure_says_where_it_comes_from():
-    line = style.source_line("activation_growth", PROVENANCE)
-    assert line == "CIFAR-10; ResNet-110; 3 seeds; configuration 'quick'; revision 01234567"
-
-
-def test_the_training_depth_is_named_for_trained_networks():
-    settings = PROVENANCE["settings"] | {
-        "training": {"depth": 8, "seeds": 2, "conditions": []},
-        "experiments": {"training_curves": {}},
-    }
-    line = style.source_line("training_curves", PROVENANCE | {"settings": settings})
-    assert "ResNet-8; 2 seeds" in line
-
-
 def test_normalisations_are_told_apart_without_colour_vision():
     # Luminance of the colours, as a black-and-white print shows them.
     def luminance(colour: str) -> float:

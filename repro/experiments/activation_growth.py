@@ -51,14 +51,17 @@ def log_moments(table: pd.DataFrame) -> pd.DataFrame:
     """Mean over channels of ln|mean_c| and of ln std_c, one row per normalisation, seed, layer and moment.
 
     A channel whose moment is exactly zero has no logarithm and is left out; a moment that is not finite makes its
-    layer's value not finite. Figure 5.
+    layer's value NaN. Figure 5.
     """
     with np.errstate(divide="ignore"):
         logarithms = table.assign(
             **{"mean": np.log(table["mean"].abs()), "standard deviation": 0.5 * np.log(table["variance"])}
-        ).replace({-np.inf: np.nan})
+        )
     columns = ["mean", "standard deviation"]
-    means = logarithms.groupby(["normalisation", "seed", "layer"])[columns].mean().reset_index()
+    # Means leave out NaN: zeros' logarithms have to go, what overflowed has to stay until the mean is taken.
+    logarithms[columns] = logarithms[columns].fillna(np.inf).replace({-np.inf: np.nan})
+    means = logarithms.groupby(["normalisation", "seed", "layer"])[columns].mean().replace({np.inf: np.nan})
+    means = means.reset_index()
     return means.melt(["normalisation", "seed", "layer"], columns, "moment", "value")
 
 
@@ -95,10 +98,11 @@ def plot(table: pd.DataFrame) -> Figure:
             )
             if depth == PAPER_LAYERS[-1]:
                 published = PUBLISHED[normalisation, moment]
-                label = "published (read off)" if normalisation == "none" else None
-                axis.plot(PAPER_LAYERS, published, "o", mfc="white", mec=colour, ms=4, label=label)
+                axis.plot(PAPER_LAYERS, published, "o", mfc="white", mec=colour, ms=4)
         symbol = r"$\ln|\mu_c|$" if moment == "mean" else r"$\ln\,\sigma_c$"
         axis.set(xlabel="layer", ylabel=f"{symbol}, mean over channels", title=f"channel {moment}s")
+    if depth == PAPER_LAYERS[-1]:
+        axes[0, 0].plot([], [], "o", mfc="white", mec="0.4", ms=4, label="published (read off)")
     axes[0, 0].legend(title=f"band: ±1 std over {table.seed.nunique()} seeds", title_fontsize=7)
     return figure
 
@@ -114,6 +118,8 @@ def _growth(values: pd.DataFrame, normalisation: str) -> pd.Series:
 def _grows_without(table: pd.DataFrame) -> Verdict:
     values = log_moments(table)
     with_, without = _growth(values, "batch"), _growth(values, "none")
+    if not np.isfinite([*with_, *without]).all():
+        return verdict(None, "activations overflowed")
     holds = bool((without > with_ + 1).all())
     text = (
         f"ln std rises by {without.mean():.2f} ± {without.std():.2f} without BN, "

@@ -71,7 +71,7 @@ def plot(table: pd.DataFrame) -> Figure:
                 label = f"after {share:.0%}" if moment == "log_standard_deviation" else None
                 axis.plot(means.index, means, line, color=colour, label=label)
         name, rate = style.NAMES[chosen["normalisation"].iloc[0]], chosen["initial_learning_rate"].iloc[0]
-        axis.set_title(f"{name}, {rate:g} ({chosen['seed'].nunique()} seeds)")
+        axis.set_title(f"{name}, rate {rate:g} ({chosen['seed'].nunique()} seeds)")
         axis.legend(fontsize=6.5)
         axis.tick_params(labelbottom=True)
     figure.supxlabel("layer", fontsize=9)

@@ -32,7 +32,8 @@ COLUMNS = {
 
 PAPER_LAYER = 45
 QUANTITIES = {
-    "effective_rank": "effective rank of M",
+    "effective_rank": "effective rank of M, from its singular values",
+    "rank_of_squares": "the same from their squares",
     "leading_share": "share of M's squared singular values in the largest",
     "top_input_share": "share of M in its strongest input channel",
     "top_output_share": "share of M in its strongest output channel",
@@ -74,8 +75,9 @@ def matrix(chosen: pd.DataFrame) -> pd.DataFrame:
 def concentrations(table: pd.DataFrame) -> pd.DataFrame:
     """How few channels carry the gradient: `QUANTITIES` as columns, one row per normalisation and seed.
 
-    The effective rank is that of M's singular values. M is nowhere negative, so its leading singular value is large
-    also when all channels are alike; that is what the values with BN show. NaN where M is not finite or zero.
+    The effective rank is that of M's singular values, as Roy and Vetterli define it, and of their squares. M is
+    nowhere negative, so its leading singular value is large also when all channels are alike; that is what the values
+    with BN show. NaN where M is not finite or zero.
     """
     rows = []
     for (normalisation, seed), chosen in table.groupby(["normalisation", "seed"]):
@@ -88,6 +90,7 @@ def concentrations(table: pd.DataFrame) -> pd.DataFrame:
             gradients = chosen.groupby("output_channel")["output_gradient"].first()
             values = {
                 "effective_rank": effective_rank(singular),
+                "rank_of_squares": effective_rank(singular**2),
                 "leading_share": (singular[0] / np.linalg.norm(singular)) ** 2,
                 "top_input_share": by_input.max() / total,
                 "top_output_share": by_output.max() / total,
@@ -124,7 +127,8 @@ def plot(table: pd.DataFrame) -> Figure:
         bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]  # a ScalarFormatter
         bar.formatter.set_useMathText(True)  # type: ignore[attr-defined]
     axes[0, 0].set_ylabel("input channel")
-    axes[0, 1].images[0].colorbar.set_label(rf"$\sum_{{x',y'}}|\partial L/\partial K|$, layer {table['layer'].iloc[0]}")
+    label = rf"$M = \sum_{{x',y'}}|\partial L/\partial K|$, layer {table['layer'].iloc[0]}"
+    axes[0, 1].images[0].colorbar.set_label(label)
     _ranks(axes[1, 0], concentrations(table), matrix_size=int(table["input_channel"].max()) + 1)
     _means(axes[1, 1], table)
     return figure
@@ -162,13 +166,17 @@ def _means(axis: Axes, table: pd.DataFrame) -> None:
 
 
 def _low_rank_without(table: pd.DataFrame) -> Verdict:
-    values = concentrations(table).pivot(index="seed", columns="normalisation", values="effective_rank").dropna()
+    both = concentrations(table).pivot(
+        index="seed", columns="normalisation", values=["effective_rank", "rank_of_squares"]
+    )
+    values, squares = both["effective_rank"].dropna(), both["rank_of_squares"].median()
     if values.empty:
         return verdict(None, "no seed with a finite matrix with and without BN")
     low, high, medians = values.min(), values.max(), values.median()
     text = (
         f"effective rank, median over {len(values)} seeds: {medians['none']:.2g} ({low['none']:.2g} to "
-        f"{high['none']:.2g}) without BN, {medians['batch']:.2g} ({low['batch']:.2g} to {high['batch']:.2g}) with"
+        f"{high['none']:.2g}) without BN, {medians['batch']:.2g} ({low['batch']:.2g} to {high['batch']:.2g}) with; "
+        f"by squared singular values {squares['none']:.2f} and {squares['batch']:.2f}, as M is nowhere negative"
     )
     return verdict(bool(medians["none"] < 3 and (values["batch"] > 2 * values["none"]).all()), text)
 
@@ -200,7 +208,8 @@ def _follows_means(table: pd.DataFrame) -> Verdict:
 CLAIMS = [
     Claim(
         "Without BN the gradient over input and output channels is nearly of low rank, with BN much less (effective "
-        "rank below 3 in the median without BN, and in every seed less than half of that with BN).",
+        "rank, from singular values, below 3 in the median without BN, and in every seed less than half of that with "
+        "BN).",
         "Section 3.3, Figure 7",
         _low_rank_without,
         recalled=True,

@@ -121,13 +121,9 @@ def _histogram(axis: Axes, table: pd.DataFrame, normalisation: str) -> None:
     axis.hist(gradients, bins=80, range=(low, high), color=style.COLOURS[normalisation], edgecolor="none")
     axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
     inside = gradients[gradients.between(low, high)]
-    quantiles = gradients.quantile([0.05, 0.95])
-    lines = [f"{seeds} networks pooled", f"std {gradients.std():.2g}"]
+    lines = [f"{seeds} networks pooled", *_spread(gradients)]
     if len(inside) < len(gradients):
-        lines[-1] += f", shown {inside.std():.2g}"
-    lines.append(f"5–95 %: {quantiles.iloc[0]:.2g} to {quantiles.iloc[1]:.2g}")
-    if len(inside) < len(gradients):
-        lines.append(f"{100 - 100 * len(inside) / len(gradients):.3g} % outside this panel")
+        lines += [f"{len(inside) / len(gradients):.1%} of them in this panel:", *_spread(inside)]
     lost = (table["normalisation"] == normalisation).sum() - len(gradients)
     if lost:
         lines.append(f"{lost} gradients not finite")
@@ -137,6 +133,11 @@ def _histogram(axis: Axes, table: pd.DataFrame, normalisation: str) -> None:
         width = "std" if normalisation == "batch" else "std shown"
         text = f"published\n{width} {next(iter(published.values()))}\n5–95 %: {published['5 %']} to {published['95 %']}"
         axis.text(0.01, 0.98, text, transform=axis.transAxes, va="top", fontsize=7, color="0.45")
+
+
+def _spread(gradients: pd.Series) -> list[str]:
+    low, high = gradients.quantile([0.05, 0.95])
+    return [f"std {gradients.std():.2g}", f"5–95 %: {low:.2g} to {high:.2g}"]
 
 
 def _width_ratios(table: pd.DataFrame) -> pd.Series:

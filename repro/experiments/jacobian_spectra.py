@@ -163,9 +163,10 @@ def plot(table: pd.DataFrame) -> Figure:
         for name in present
     ]
     handles += [Line2D([], [], color="0.3", ls=line, label=style.NAMES[name]) for name, line in LINES.items()]
+    handles.append(Line2D([], [], color="0.5", ls=":", label="Theorem 1, M factors"))
     seeds = table["seed"].nunique()
     title = f"median and range of {seeds} seeds" if seeds > 1 else "one seed"
-    figure.legend(handles=handles, loc="outside upper center", ncols=6, title=title, title_fontsize=8)
+    figure.legend(handles=handles, loc="outside upper center", ncols=4, title=title, title_fontsize=8)
     return figure
 
 
@@ -189,7 +190,14 @@ def _last_spectrum(axis: Axes, table: pd.DataFrame, layer: int) -> None:
         share = singular_value_law.sf(grid, factors)  # root mean square 1
         axis.plot(grid, share, ":", color="0.5", lw=1)
         place = int(np.argmax(share < 4e-4))
-        axis.annotate(f"M = {factors} ", (grid[place], 3e-4), fontsize=6, color="0.4", ha="right")
+        axis.annotate(
+            f"M = {factors}",
+            (grid[place], 3e-4),
+            fontsize=6,
+            color="0.4",
+            ha="right",
+            bbox={"fc": "white", "ec": "none", "pad": 0.5, "alpha": 0.8},
+        )
     axis.set(xscale="log", yscale="log", ylim=(2e-4, 1))
     axis.set(xlabel="singular value / root mean square", ylabel=f"share above, state after layer {layer}")
 

@@ -27,6 +27,11 @@ COLUMNS = {
     "gradient": "derivative of the mini-batch's mean loss with respect to the logit of `class`",
 }
 
+QUANTITIES = {
+    "mean_probability": "mean probability of the favourite class",
+    "share_of_images": "share of images whose most probable class it is",
+    "share_pushed": "share of images whose gradient for it is above half of the largest possible",
+}
 PAPER_LIMIT, PAPER_BATCH = 0.0075, 128  # ends of the published colour scale, which is about 1 / batch
 
 
@@ -50,38 +55,43 @@ def favourites(table: pd.DataFrame) -> pd.DataFrame:
     """How far a network prefers one class: max over j of the mean over images of softmax(O[b])[j].
 
     One row per normalisation and seed: `mean_probability`, that number (1 / classes to 1; NaN when the network
-    overflowed), and `share_of_images`, the share of images whose most probable class is that j.
+    overflowed), `share_of_images`, the share of images whose most probable class is that j, and `share_pushed`, the
+    share of images whose gradient for j is above half of the largest possible, 1 / images.
     """
     rows = []
     for (normalisation, seed), chosen in table.groupby(["normalisation", "seed"]):
+        gradients = chosen.pivot(index="image", columns="class", values="gradient").to_numpy()
         probabilities = chosen.pivot(index="image", columns="class", values="probability").to_numpy()
         means = probabilities.mean(axis=0)  # a network that overflowed has no predictions, so NaN stays NaN
         finite = np.isfinite(means).all()
         share = (probabilities.argmax(axis=1) == means.argmax()).mean() if finite else np.nan
-        rows.append((normalisation, seed, means.max(), share))
-    return pd.DataFrame(rows, columns=["normalisation", "seed", "mean_probability", "share_of_images"])
+        pushed = (gradients[:, means.argmax()] > 0.5 / len(gradients)).mean() if finite else np.nan
+        rows.append((normalisation, seed, means.max(), share, pushed))
+    return pd.DataFrame(rows, columns=["normalisation", "seed", *QUANTITIES])
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
-    """Distribution over seeds of the favourite class's mean probability and share of images; not in the paper."""
-    values = favourites(table).melt(
-        ["normalisation", "seed"], ["mean_probability", "share_of_images"], "quantity", "value"
-    )
+    """Distribution over seeds of how far the networks prefer one class (`QUANTITIES`); not in the paper."""
+    values = favourites(table).melt(["normalisation", "seed"], list(QUANTITIES), "quantity", "value")
     rows = []
     for (normalisation, quantity), chosen in values.groupby(["normalisation", "quantity"])["value"]:
-        name = {"mean_probability": "mean probability of", "share_of_images": "share of images given to"}[str(quantity)]
         spread = chosen.quantile([0, 0.25, 0.5, 0.75, 1]).tolist()
-        rows.append((normalisation, f"{name} the favourite class", *spread, int(chosen.isna().sum())))
+        rows.append((normalisation, QUANTITIES[str(quantity)], *spread, int(chosen.isna().sum())))
     levels = ["minimum", "lower quartile", "median", "upper quartile", "maximum"]
     return pd.DataFrame(rows, columns=["normalisation", "quantity", *levels, "seeds that overflowed"])
 
 
 def plot(table: pd.DataFrame) -> Figure:
-    """Heat maps of the gradient, image x class, without BN (left) and with (middle); the favourites of all seeds."""
+    """Heat maps of the gradient, image x class, without BN (left) and with (middle); the favourites of all seeds.
+
+    Shown is the network whose favourite class's mean probability is nearest the median.
+    """
     figure, axes = style.panels(1, 3, height=3.6, width_ratios=[1, 1, 0.9])
-    seed = table["seed"].min()
+    values = favourites(table)
+    shown = {str(normalisation): _middle_seed(own) for normalisation, own in values.groupby("normalisation")}
     mesh = None
     for axis, normalisation in zip(axes[0], ("none", "batch"), strict=False):
+        seed = shown[normalisation]
         mesh = _heat_map(axis, table[(table["normalisation"] == normalisation) & (table["seed"] == seed)])
         axis.set_title(f"{style.NAMES[normalisation]}, seed {seed}")
     axes[0, 0].set_ylabel("image of the mini-batch")
@@ -90,8 +100,15 @@ def plot(table: pd.DataFrame) -> Figure:
     bar = figure.colorbar(mesh, ax=axes[0, :2].tolist(), extend="both", pad=0.02, ticks=[-limit, 0, limit])
     bar.ax.set_title(r"$\partial L/\partial O$", fontsize=9, pad=10)
     bar.ax.set_yticklabels([f"−{limit:.2g}", "0", f"{limit:.2g}"])
-    _strip(axes[0, 2], favourites(table))
+    _strip(axes[0, 2], values, shown)
     return figure
+
+
+def _middle_seed(values: pd.DataFrame) -> int:
+    """The seed nearest the median; the first where none has a finite value."""
+    probability = values.set_index("seed")["mean_probability"]
+    distance = (probability - probability.median()).abs()
+    return int(probability.index[0] if distance.isna().all() else distance.idxmin())
 
 
 def _heat_map(axis: Axes, chosen: pd.DataFrame) -> QuadMesh:
@@ -107,13 +124,14 @@ def _heat_map(axis: Axes, chosen: pd.DataFrame) -> QuadMesh:
     return mesh
 
 
-def _strip(axis: Axes, values: pd.DataFrame) -> None:
+def _strip(axis: Axes, values: pd.DataFrame, shown: dict[str, int]) -> None:
     """Every seed's value, in order from left to right, the one of the heat maps ringed, and the median."""
     for place, normalisation in enumerate(("none", "batch")):
-        chosen = values.loc[values["normalisation"] == normalisation, "mean_probability"]
+        own = values[values["normalisation"] == normalisation]
+        chosen, ringed = own["mean_probability"], (own["seed"] == shown[normalisation]).to_numpy()
         across = place + 0.3 * np.linspace(-1, 1, len(chosen)) * (len(chosen) > 1)
         axis.plot(across, chosen, "o", ms=3.5, color=style.COLOURS[normalisation], alpha=0.7, mec="none")
-        axis.plot(across[:1], chosen[:1], "o", ms=6, mfc="none", mec="0.2", mew=0.8)
+        axis.plot(across[ringed], chosen[ringed], "o", ms=6, mfc="none", mec="0.2", mew=0.8)
         axis.hlines(chosen.median(), place - 0.38, place + 0.38, color="0.2", lw=1.5)
         lost = int(chosen.isna().sum())
         if lost:
@@ -125,16 +143,20 @@ def _strip(axis: Axes, values: pd.DataFrame) -> None:
 
 
 def _one_class_without(table: pd.DataFrame) -> Verdict:
-    values = favourites(table).pivot(index="seed", columns="normalisation", values="mean_probability").dropna()
+    both = favourites(table).pivot(index="seed", columns="normalisation", values=list(QUANTITIES))
+    values = both["mean_probability"].dropna()
     if values.empty:
         return verdict(None, "no seed with finite predictions with and without BN")
+    pushed, given = both["share_pushed"].median(), both["share_of_images"].median()
     medians = values.median()
     above = (values["none"] > values["batch"]).mean()
     text = (
         f"favourite class's mean probability: median {medians['none']:.2f} "
         f"({values['none'].min():.2f} to {values['none'].max():.2f}) without BN, {medians['batch']:.2f} "
         f"({values['batch'].min():.2f} to {values['batch'].max():.2f}) with; "
-        f"larger without in {100 * above:.0f} % of {len(values)} seeds"
+        f"larger without in {100 * above:.0f} % of {len(values)} seeds; gradient above half of its maximum for "
+        f"{pushed['none']:.0%} of the images without, {pushed['batch']:.0%} with; it is the most probable class of "
+        f"{given['none']:.0%} and {given['batch']:.0%}"
     )
     return verdict(bool(medians["none"] >= 0.8 > medians["batch"]), text)
 

@@ -15,11 +15,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from repro import style
 from repro.claims import Claim, Verdict, verdict
 from repro.config import Configuration, Initialisation
+from repro.errors import UserError
 from repro.progress import track
 from repro.random_matrices import (
     condition_decades_per_factor,
@@ -118,7 +120,13 @@ def measure(configuration: Configuration) -> pd.DataFrame:
             place = {number: index for index, (number, _) in enumerate(layers, start=1) if number in depths}
             if not place:
                 continue
-            spectra = suffix_singular_values([factor for _, factor in reversed(layers)], list(place.values()))
+            try:
+                spectra = suffix_singular_values([factor for _, factor in reversed(layers)], list(place.values()))
+            except ValueError as error:
+                raise UserError(
+                    f"experiments.product_analogy: a network of width {settings.width} with {depths[-1]} matrices has "
+                    f"no Jacobian to decompose ({str(error).rstrip('.')}); raise width or lower depths."
+                ) from None
             for number, index in place.items():
                 values = spectra[index]
                 part = pd.DataFrame({"singular_value": values[values > 0]})
@@ -200,16 +208,20 @@ def plot(table: pd.DataFrame) -> Figure:
     width = int(table["width"].iloc[0])
     axes[0, 0].set(ylabel=r"$\log_{10}$ condition number (values not 0)", title=f"N = {width}, {_name(first)}")
     axes[0, 1].set(yscale="log", ylabel="effective rank", title=f"N = {width}, {_name(first)}")
-    axes[0, 1].legend(title=f"median and range of {table['draw'].nunique()} draws", title_fontsize=7)
+    title = f"median and range of {table['draw'].nunique()} draws (lower right: all)"
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=5, title=title)
+    lines = {"linear": "-", "relu": "--", "shortcut_relu": ":"}
+    handles = [Line2D([], [], color="0.4", ls=line, label=KINDS[kind]) for kind, line in lines.items()]
     for initialisation, group in networks.groupby("initialisation", sort=False):
-        for kind, line in (("linear", "-"), ("relu", "--"), ("shortcut_relu", ":")):
+        colour = style.INITIALISATION_COLOURS[str(initialisation)]
+        handles.append(Line2D([], [], color=colour, label=_name(str(initialisation))))
+        for kind, line in lines.items():
             medians = group[group["kind"] == kind].groupby("matrices")["log10_largest"].median()
-            colour = style.INITIALISATION_COLOURS[str(initialisation)]
-            (curve,) = axes[1, 0].plot(medians.index, medians, line, color=colour, lw=1.2)
-            if kind == "linear":
-                curve.set_label(_name(str(initialisation)))
-    axes[1, 0].set(ylabel=r"$\log_{10}$ largest singular value", title="- linear   -- ReLU   ··· ReLU and shortcuts")
-    axes[1, 0].legend()
+            axes[1, 0].plot(medians.index, medians, line, color=colour, lw=1.2)
+    axes[1, 0].set(ylabel=r"$\log_{10}$ largest singular value", title=f"N = {width}, initialisations")
+    low, high = axes[1, 0].get_ylim()
+    axes[1, 0].set_ylim(low - 0.5 * (high - low), high)  # room for the legend
+    axes[1, 0].legend(handles=handles, loc="lower left", fontsize=7, ncols=2)
     for axis in (axes[0, 0], axes[0, 1], axes[1, 0]):
         axis.set_xlabel("weight matrices M")
     _spectra(axes[1, 1], table[table["initialisation"] == first])
@@ -229,10 +241,13 @@ def _spectra(axis: Axes, table: pd.DataFrame) -> None:
         logarithms = np.clip(np.log10(rows["singular_value"] / np.sqrt(squares)), edges[0], edges[-1])
         density, _ = np.histogram(logarithms, bins=edges, density=True)
         axis.stairs(density, edges, color=COLOURS[str(kind)], lw=1.1)
-    expected = np.diff(singular_value_law(factors=int(matrices)).cdf(10**edges)) / np.diff(edges)
+    cumulative = singular_value_law(factors=int(matrices)).cdf(10**edges)
+    cumulative[0] = 0.0  # what is smaller counts in the first bin, as above
+    expected = np.diff(cumulative) / np.diff(edges)
     axis.stairs(expected, edges, color="0.6", ls="--", lw=1.4, label="Theorem 1")
-    axis.set(xlabel=r"$\log_{10}$ singular value / root mean square", ylabel="density", title=f"M = {matrices}")
-    axis.legend()
+    title = f"M = {matrices}, N = {int(table['width'].iloc[0])}"
+    axis.set(xlabel=r"$\log_{10}$ singular value / root mean square", ylabel="density", title=title)
+    axis.legend(loc="upper left")
 
 
 def _linear_follows_the_law(table: pd.DataFrame) -> Verdict:

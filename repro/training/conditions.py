@@ -3,11 +3,11 @@
 import ast
 import contextlib
 import hashlib
+import inspect
 import json
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -15,13 +15,11 @@ from types import FrameType
 import pandas as pd
 import torch
 
-import repro
-from repro import datasets, devices, jobs, locks, tables
+from repro import datasets, devices, jobs, locks, networks, probes, tables
 from repro.config import Condition, Configuration
 from repro.datasets import ImageData
 from repro.errors import UserError
-from repro.training import moments, network_run
-from repro.training.batches import steps_per_epoch
+from repro.training import batches, descent, moments, network_run
 from repro.training.network_run import Interrupted, NetworkRun
 
 RESUME_EXIT_CODE = 75  # sysexits' EX_TEMPFAIL: try again, nothing is wrong
@@ -61,12 +59,11 @@ def train(configuration: Configuration, name: str, beside: Sequence[str] = (), w
     device = devices.prepare(configuration.device, configuration.training.precision)
     devices.keep_memory()
     data = datasets.load(configuration.data)
-    if steps_per_epoch(len(data.train_images), configuration.batch_size) == 0:
+    if batches.steps_per_epoch(len(data.train_images), configuration.batch_size) == 0:
         raise UserError(
             f"batch_size is {configuration.batch_size}, but {data.name} has only {len(data.train_images)} training "
             "images; lower batch_size or raise data.train_images."
         )
-    start = time.monotonic()
     folder = tables.results_folder(configuration)
     fingerprint = {"device": devices.describe(device), "torch": str(torch.__version__)}
     images = data.to(device)
@@ -77,11 +74,12 @@ def train(configuration: Configuration, name: str, beside: Sequence[str] = (), w
 
     seeds = range(configuration.training.seeds)
     at_once = 1 if device.type == "cpu" else configuration.training.networks_at_once or len(seeds)
-    with contextlib.ExitStack() as locked, _stop_requests() as stop:
+    with contextlib.ExitStack() as held:
         # In one order, so that no two processes wait for each other.
         for each in sorted({name, *beside}):
             lock = folder / "checkpoints" / f"{each}.lock"
-            locked.enter_context(locks.alone(lock, f"{each} is being trained", wait))
+            held.enter_context(locks.alone(lock, f"{each} is being trained", wait))
+        stop = held.enter_context(_stop_requests())  # only now: a request ends the waiting as it ends anything
         runs = [network(known[name], seed) for seed in seeds]
         others = [network(known[each], seed) for each in beside for seed in seeds]
         try:
@@ -104,7 +102,8 @@ def train(configuration: Configuration, name: str, beside: Sequence[str] = (), w
         rows = pd.DataFrame(run.position.moments, columns=["epoch", *list(moments.COLUMNS)[-3:]])
         moments_by_depth.append(rows.assign(**run_settings))
     source = {"name": data.name, "checksum": data.checksum}
-    provenance = tables.provenance(settings, source, fingerprint["device"], time.monotonic() - start)
+    seconds = sum(history["seconds"].sum() for history in histories)
+    provenance = tables.provenance(settings, source, fingerprint["device"], seconds)
     path = folder / "training" / f"{name}.parquet"
     for where, parts, columns in (
         (path.with_stem(f"{name}-moments"), moments_by_depth, moments.COLUMNS),
@@ -132,12 +131,25 @@ def checkpoint_path(configuration: Configuration, condition: Condition, data: Im
     return folder / f"{condition.name}-seed{seed}-{digest}.pt"
 
 
+# The code that decides a network's weights and what is recorded of it, apart from its settings and images.
+DECIDING = (
+    batches,
+    descent,
+    moments,
+    network_run,
+    networks,
+    probes,
+    datasets.ImageData,
+    datasets.mini_batch,
+    datasets.normalise,
+)
+
+
 def _code_digest() -> str:
-    """Digest of the code that decides weights and records; comments, docstrings and layout do not count."""
-    folder = Path(repro.__file__).parent
+    """Digest of `DECIDING`; comments, docstrings and layout do not count."""
     digest = hashlib.sha256()
-    for file in ("networks", "training/batches", "training/descent", "training/network_run", "training/moments"):
-        tree = ast.parse((folder / f"{file}.py").read_text(encoding="utf-8"))
+    for part in DECIDING:
+        tree = ast.parse(inspect.getsource(part))
         for node in ast.walk(tree):
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
                 node.value.value = ""  # a docstring

@@ -179,6 +179,8 @@ class NetworkRun:
         if changed and self.incomplete:
             changes = ", ".join(f"{name} {there.get(name)} -> {self.fingerprint[name]}" for name in changed)
             print(f"{self.path} continues in another environment ({changes}): last digits may differ.", file=sys.stderr)
+        if self.position.status == "diverged" and self.position.step:
+            self.end_epoch()  # stopped between the step that diverged and the end of its epoch
 
     def _look(self) -> None:
         """Record moments by depth, if it is time to; training goes on as if nobody had looked."""
@@ -227,6 +229,9 @@ def train(
             together, steps = level, None  # None first: the memory of the last graph is the next one's
             steps = _steps(together)
         saved = _epoch(together, *steps, stop, saved)
+        if len(together) < len(chosen):
+            for run in together:
+                run.save()  # a stop while the others end their epochs saves only those
         minutes = together[0].checkpoint_minutes
         overdue = time.monotonic() - saved > 60 * minutes
         for run in together:

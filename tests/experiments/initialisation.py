@@ -55,4 +55,4 @@ def judge_and_draw(module: ModuleType, table: pd.DataFrame, folder: Path) -> tup
     assert all((folder / f"figure.{suffix}").stat().st_size > 1000 for suffix in style.FORMATS)
     summary = module.summarise(table)
     tables.markdown(summary)
-    return summary, claims.judge("item", module.CLAIMS, table)
+    return summary, claims.judge("item", module.CLAIMS, table, "")

@@ -91,7 +91,22 @@ def test_overflow_stays_in_the_table(monkeypatch, tmp_path):
     lost = ~np.isfinite(table["variance"])
     assert set(table.loc[lost, "normalisation"]) == {"none"}
     assert (table.loc[lost, "layer"] > 1).all()
-    initialisation.judge_and_draw(activation_growth, table, tmp_path)
+    _, verdicts = initialisation.judge_and_draw(activation_growth, table, tmp_path)
+    assert verdicts["outcome"].tolist() == ["undecided"]
+
+
+def test_one_channel_that_overflowed_is_not_left_out_of_its_layer():
+    table = grown(slope=4.0)
+    first = (table["layer"] == 5) & (table["channel"] == 0) & (table["seed"] == 0) & (table["normalisation"] == "none")
+    assert first.sum() == 1
+    values = activation_growth.log_moments(table.assign(variance=table["variance"].mask(first)))
+    lost = values[~np.isfinite(values["value"])]
+    assert lost[["normalisation", "seed", "layer", "moment"]].to_numpy().tolist() == [
+        ["none", 0, 5, "standard deviation"]
+    ]
+    # A channel that is always zero has no logarithm and is left out.
+    values = activation_growth.log_moments(table.assign(variance=table["variance"].mask(first, 0.0)))
+    assert np.isfinite(values["value"]).all()
 
 
 def test_summary_of_another_depth_has_its_own_layers_and_no_published_values():

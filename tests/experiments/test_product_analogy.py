@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from repro import config
+from repro.errors import UserError
 from repro.experiments import product_analogy
 from repro.random_matrices import condition_decades_per_factor
 from tests.experiments.initialisation import judge_and_draw
@@ -102,3 +103,8 @@ def test_claims_are_judged_the_other_way(table):
     assert product_analogy.CLAIMS[0].decide(bent).outcome == "not supported"
     shallow = table[table["matrices"] < 8]
     assert [claim.decide(shallow).outcome for claim in product_analogy.CLAIMS[1:]] == ["undecided"] * 2
+
+
+def test_a_network_that_is_switched_off_altogether_is_refused():
+    with pytest.raises(UserError, match=r"experiments\.product_analogy: a network of width 2 .* raise width"):
+        measure(width=2, depths=[8], draws=20)

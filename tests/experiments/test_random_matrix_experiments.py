@@ -8,6 +8,7 @@ import pytest
 import scipy.stats
 
 from repro import config
+from repro.errors import UserError
 from repro.experiments import condition_growth, limiting_spectrum, product_spectra
 from repro.random_matrices import (
     condition_decades_per_factor,
@@ -162,3 +163,8 @@ def test_condition_growth_is_drawn_and_judged_both_ways(growth):
     assert outcomes(condition_growth, growth[growth["factors"] < 32]) == ["undecided"]
     figure = condition_growth.plot(growth)
     assert len(figure.axes[0].lines) == 2
+
+
+def test_products_beyond_double_precision_are_refused():
+    with pytest.raises(UserError, match=r"experiments\.condition_growth: for size 20, .*; choose smaller factors"):
+        condition_growth.measure(configuration(condition_growth={"sizes": [20], "factors": [16, 500], "draws": 2}))

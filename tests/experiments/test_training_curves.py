@@ -57,6 +57,12 @@ def test_claims_are_decided_both_ways():
     assert verdicts(table(**{"batch-0.0001": 0.95, "none-0.1": 0.5})) == ["not supported"] * 3
     # A rate beyond the best one, at which BN is worse again, takes nothing from the gain at the best.
     assert verdicts(table(**{"batch-1.0": 0.5})) == ["supported", "supported", "supported"]
+    # Nor does one seed that happened to finish at a larger rate make the gain undecidable.
+    lucky = pd.concat([table(), history("batch-0.3", 0.99, seeds=1)], ignore_index=True)
+    assert verdicts(lucky)[1] == "supported"
+    # Networks that all guess are equally good, however exactly.
+    chance = table(**{"batch-0.0001": 0.1, "none-0.0001": 0.1})
+    assert verdicts(chance.assign(test_accuracy=0.1))[0] == "supported"
     only_one = history("batch-0.1", 0.9)
     assert verdicts(only_one) == ["undecided", "undecided", "undecided"]
 

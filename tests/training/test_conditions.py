@@ -1,4 +1,6 @@
+import inspect
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -7,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from repro import config, datasets, jobs, locks, tables
+from repro import config, datasets, jobs, locks, probes, progress, tables
 from repro.errors import UserError
-from repro.training import conditions
+from repro.training import checkpoints, conditions, side_by_side
 
 SETTINGS = {
     "name": "test",
@@ -145,3 +147,47 @@ def test_sigterm_saves_and_says_resume(folder):
     assert "the same command resumes it" in said
     process.stderr.close()
     assert list((folder / "results" / "test" / "checkpoints").glob("*.pt"))
+
+
+def test_a_request_to_stop_ends_the_waiting_for_another_process(folder):
+    overlay = "{name: test, device: cpu, network: {depth: 8}, data: {source: synthetic}}"
+    command = [sys.executable, "-m", "repro", "train", "batch-0.1", "--wait", "--config", overlay]
+    environment = os.environ | {"PYTHONPATH": str(Path(conditions.__file__).parents[2])}
+    with locks.alone(Path("results/test/checkpoints/batch-0.1.lock"), "it is being trained"):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        assert process.stdout is not None
+        assert "waiting for it to end" in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == -signal.SIGTERM
+        process.stdout.close()
+
+
+def test_every_function_that_deciding_code_calls_is_in_the_digest():
+    without_effect = {progress.duration, side_by_side.side_by_side, checkpoints.load, checkpoints.save}
+    called = set()
+    for part in conditions.DECIDING:
+        for name in re.findall(r"[\w.]+", inspect.getsource(part)):
+            found = inspect.getmodule(part)
+            for each in name.split("."):
+                found = getattr(found, each, None)
+            if inspect.isfunction(found) and found.__module__.startswith("repro."):
+                called.add(found)
+    assert {datasets.normalise, probes.reduce_outputs} <= called
+    for function in called - without_effect:
+        assert function in conditions.DECIDING or inspect.getmodule(function) in conditions.DECIDING, function
+
+
+def test_editing_what_decides_a_network_begins_anew(monkeypatch):
+    data = datasets.load(changed().data)
+
+    def path():
+        return conditions.checkpoint_path(changed(), changed().training.conditions[0], data, 0)
+
+    before = path()
+    source = inspect.getsource
+    monkeypatch.setattr(
+        inspect, "getsource", lambda part: source(part) + ("\nx = 1" if part is datasets.normalise else "")
+    )
+    assert path() != before
+    monkeypatch.setattr(inspect, "getsource", lambda part: source(part) + "\n# a remark")
+    assert path() == before

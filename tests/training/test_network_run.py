@@ -128,6 +128,43 @@ def test_networks_that_were_killed_at_different_steps_end_like_undisturbed_ones(
     assert [run.weights_digest() for run in together] == [run.weights_digest() for run in alone]
 
 
+@pytest.mark.parametrize("stop_after", [3, 5])
+def test_a_network_that_diverged_before_a_kill_in_the_same_epoch_keeps_its_row(noise, tmp_path, stop_after):
+    """Beside others it waits, masked, for the end of the epoch."""
+
+    def made(folder):
+        folder.mkdir(exist_ok=True)
+        conditions = [condition(), condition("none", 100.0)]
+        return [begin(folder / f"{k}.pt", noise, condition_=c, seed=k) for k, c in enumerate(conditions)]
+
+    expected = trained(*made(tmp_path / "undisturbed"))
+    steps = iter(range(stop_after))
+    stopped = made(tmp_path / "stopped")
+    with pytest.raises(Interrupted):
+        trained(*stopped, stop=lambda: next(steps, None) is None)
+    assert stopped[1].position.status == "diverged"
+    resumed = made(tmp_path / "stopped")
+    assert str(trained(*resumed)) == str(expected)
+    assert [run.position.status for run in resumed] == ["finished", "diverged"]
+
+
+def test_a_stop_saves_what_was_trained_while_others_caught_up(noise, tmp_path):
+    for seed, stop_after in enumerate((3, 5)):
+        steps = iter(range(stop_after))
+        with pytest.raises(Interrupted):
+            trained(
+                begin(tmp_path / f"{seed}.pt", noise, seed=seed), stop=lambda steps=steps: next(steps, None) is None
+            )
+    settings = configuration(checkpoint_minutes=60)
+    together = [begin(tmp_path / f"{seed}.pt", noise, settings, seed=seed) for seed in range(2)]
+    with pytest.raises(Interrupted):
+        trained(*together, stop=lambda: True)  # the second one has ended its epoch, and the first one made a step
+    places = [(run.position.epoch, run.position.step) for run in together]
+    assert places == [(0, 5), (1, 0)]
+    again = [begin(tmp_path / f"{seed}.pt", noise, settings, seed=seed) for seed in range(2)]
+    assert [(run.position.epoch, run.position.step) for run in again] == places
+
+
 def test_divergence_is_a_result_and_is_not_trained_again(noise, tmp_path):
     run = begin(tmp_path / "a.pt", noise, condition_=condition("none", rate=100.0))
     trained(run)

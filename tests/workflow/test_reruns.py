@@ -88,6 +88,11 @@ def test_editing_the_style_redraws(tree: Tree):
     assert tree.plan(configuration=TINY_FILES) == {f"draw_{name}": 1 for name in ITEMS} | {"report": 1}
 
 
+def test_editing_what_is_said_of_sources_redraws_and_judges_again(tree: Tree):
+    tree.edit("repro/sources.py")
+    assert tree.plan(configuration=TINY_FILES) == {f"draw_{name}": 1 for name in ITEMS} | GATHERED
+
+
 def test_editing_how_claims_are_judged_judges_again(tree: Tree):
     tree.edit("repro/claims.py")
     assert tree.plan(configuration=TINY_FILES) == GATHERED

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from repro import config
 from repro.errors import UserError
@@ -245,7 +245,10 @@ def _claims(options: argparse.Namespace) -> None:
         with _explained(name, options.tables):
             verdicts.append(claims.judge(entry["item"], module.CLAIMS, table, subject))
     title = "The paper's claims, decided by the tables measured here"
-    _write_summary(options.output, title, f"Tables of {options.tables}", pd.concat(verdicts))
+    table = pd.concat(verdicts)
+    counts = [f"{(table['outcome'] == outcome).sum()} {outcome}" for outcome in get_args(claims.Outcome)]
+    source = f"Tables of {options.tables}. Of {len(table)} claims: {', '.join(counts)}."
+    _write_summary(options.output, title, source, table)
     print(options.output)
 
 

@@ -123,7 +123,7 @@ def _histogram(axis: Axes, table: pd.DataFrame, normalisation: str) -> None:
     inside = gradients[gradients.between(low, high)]
     lines = [f"{seeds} networks pooled", *_spread(gradients)]
     if len(inside) < len(gradients):
-        lines += [f"{len(inside) / len(gradients):.1%} of them in this panel:", *_spread(inside)]
+        lines += [f"{100 * len(inside) / len(gradients):.3g} % of them in this panel:", *_spread(inside)]
     lost = (table["normalisation"] == normalisation).sum() - len(gradients)
     if lost:
         lines.append(f"{lost} gradients not finite")

@@ -79,7 +79,7 @@ def test_panel_without_normalisation_is_clipped_and_says_how_much_is_outside():
     figure = gradient_histogram.plot(gradients([values.to_numpy()], [values.to_numpy()]))
     with_, without = ("\n".join(text.get_text() for text in axis.texts) for axis in figure.axes)
     assert "outside" not in with_
-    assert "58.5 % outside this panel" in without  # 831 of the 2001 values lie within -4 to 4.3
+    assert "41.5 % of them in this panel" in without  # 831 of the 2001 values lie within -4 to 4.3
     assert without.count("published") == 1
 
 

@@ -71,14 +71,14 @@ def test_summary_agrees_with_numpy_and_shows_published_values_for_the_papers_lay
     assert elsewhere.iloc[:, -1].isna().all()
 
 
-def test_panel_without_normalisation_is_clipped_and_says_how_much_is_outside():
+def test_panel_without_normalisation_is_clipped_and_says_how_much_it_holds():
     values = pd.Series(np.linspace(-10, 10, 2001))
     assert gradient_histogram.panel_range(values, "batch", True) == (-10, 10)
     assert gradient_histogram.panel_range(values, "none", True) == (-4, 4.3)
     assert gradient_histogram.panel_range(values, "none", False) == pytest.approx((-9, 9))
     figure = gradient_histogram.plot(gradients([values.to_numpy()], [values.to_numpy()]))
     with_, without = ("\n".join(text.get_text() for text in axis.texts) for axis in figure.axes)
-    assert "outside" not in with_
+    assert "in this panel" not in with_
     assert "41.5 % of them in this panel" in without  # 831 of the 2001 values lie within -4 to 4.3
     assert without.count("published") == 1
 

@@ -126,7 +126,7 @@ class Network(Section):
         description="Of every convolution (Xavier recalled from the paper); the classifier keeps PyTorch's default.",
     )
     convolution_bias: bool = Field(
-        False, description="Give convolutions a bias, zero at initialisation; none was found by trial."
+        False, description="Give convolutions a bias, zero at initialisation. Found by trial: without one."
     )
 
 

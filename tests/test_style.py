@@ -5,16 +5,6 @@ import numpy as np
 
 from repro import config, style
 
-PROVENANCE = {
-    "settings": {
-        "name": "quick",
-        "network": {"depth": 110},
-        "experiments": {"activation_growth": {"seeds": 3}},
-    },
-    "data": {"name": "CIFAR-10", "checksum": "0" * 64},
-    "revision": "0123456789abcdef",
-}
-
 
 def draw():
     figure, axes = style.panels(1, 2)

@@ -229,13 +229,11 @@ def train(
             together, steps = level, None  # None first: the memory of the last graph is the next one's
             steps = _steps(together)
         saved = _epoch(together, *steps, stop, saved)
-        if len(together) < len(chosen):
-            for run in together:
-                run.save()  # a stop while the others end their epochs saves only those
         minutes = together[0].checkpoint_minutes
         overdue = time.monotonic() - saved > 60 * minutes
+        ahead = len(together) < len(chosen)  # a stop while the others end their epochs saves only those
         for run in together:
-            if overdue or not run.incomplete:
+            if overdue or ahead or not run.incomplete:
                 run.save()
         if overdue:
             saved = time.monotonic()

@@ -20,7 +20,6 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
@@ -305,19 +304,11 @@ class JacobianSpectra(Section):
     initialisations: list[Initialisation] = Field(
         ALL_INITIALISATIONS, min_length=1, description="Initialisations that are compared."
     )
-    layers: list[LayerNumber] | None = Field(
-        None,
-        description="Odd layers whose block ends the map; null: nine from the first to the last. The logits are added.",
+    every: Count = Field(
+        1, description="Examine each so many-th of nine states from the first block's to the last; the logits always."
     )
     probes: Annotated[int, Field(ge=2)] = Field(2, description="Random start vectors of the Lanczos quadrature.")
     steps: Count = Field(40, description="Lanczos steps from each start vector.")
-
-    @field_validator("layers")
-    @classmethod
-    def _ends_of_blocks(cls, layers: list[int] | None) -> list[int] | None:
-        if layers is not None and any(layer % 2 == 0 for layer in layers):
-            raise ValueError("only odd layers end a block; give odd numbers")
-        return layers
 
 
 class ProductAnalogy(Section):

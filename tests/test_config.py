@@ -57,6 +57,11 @@ def test_shipped_configurations_are_valid_and_write_to_folders_called_like_them(
     assert config.load([str(path)]).name == path.stem
 
 
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.stem)
+def test_shipped_configurations_serve_for_a_smaller_network_too(path: Path):
+    assert config.load([str(path), "{network: {depth: 8}}"]).network.depth == 8
+
+
 def test_the_papers_grid_is_six_rates_with_and_without_and_one_final():
     conditions = config.load([str(ROOT / "config/paper.yaml")]).training.conditions
     rates = {"batch": set(), "none": set(), "final": set()}

@@ -45,8 +45,7 @@ def measure(configuration: Configuration) -> pd.DataFrame:
     """Extreme singular values and spectral quadrature of each Jacobian, one row per quadrature node."""
     settings = configuration.experiments.jacobian_spectra
     depth = configuration.network.depth
-    layers = settings.layers or sorted({equivalent_layer(layer, depth) for layer in PAPER_LAYERS})
-    layers = [*layers, depth]
+    layers = [*sorted({equivalent_layer(layer, depth) for layer in PAPER_LAYERS[:: settings.every]}), depth]
     parts = []
     for initialisation, subject in with_each_initialisation(configuration, settings.initialisations, settings.seeds):
         for layer, part in _spectra(subject, layers, settings.probes, settings.steps).items():

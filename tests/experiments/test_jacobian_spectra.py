@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from repro import config, datasets
-from repro.errors import UserError
+from repro import datasets
 from repro.experiments import jacobian_spectra
 from repro.experiments.initialisation import with_each_initialisation
 from repro.jacobians import state_after, with_fixed_statistics
@@ -107,9 +106,11 @@ def test_claims_are_judged_both_ways(better):
     ]
 
 
-def test_even_layers_are_refused_with_their_key():
-    with pytest.raises(UserError, match=r"experiments\.jacobian_spectra\.layers: only odd layers"):
-        config.validate({"name": "trial", "experiments": {NAME: {"layers": [2]}}})
+def test_of_nine_states_each_so_many_th_is_examined_at_any_depth(monkeypatch):
+    use_small_images(monkeypatch)
+    for depth, every, expected in ((8, 1, [1, 3, 5, 7, 8]), (8, 4, [1, 5, 7, 8]), (8, 9, [1, 8])):
+        settings = configuration(NAME, depth=depth, every=every, seeds=1, steps=2, initialisations=["xavier_normal"])
+        assert sorted(set(jacobian_spectra.measure(settings)["layer"])) == expected
 
 
 def test_initialisations_take_the_place_of_the_configured_one(monkeypatch):

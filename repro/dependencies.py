@@ -1,11 +1,16 @@
-"""Which source files a step of the workflow depends on, found by reading imports; nothing is imported.
+"""Which source code a step of the workflow depends on, found by reading it; nothing is imported.
 
-The rules declare these files as inputs, so that editing a file reruns the steps whose outcome it can change and no
-others. Snakemake compares checksums: touching a file, or editing it back, reruns nothing.
+Of an experiment's module each step depends on the part that it uses: editing how a figure is drawn measures nothing
+again. Other modules count as a whole. The rules declare these as inputs and parameters, so that editing code reruns
+the steps whose outcome it can change and no others. Snakemake compares checksums: touching a file, or editing it
+back, reruns nothing.
 """
 
 import ast
 import functools
+import hashlib
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,31 +33,96 @@ WITHOUT_RESULT = frozenset(
 AFTER_MEASURING = frozenset({"repro.style", "repro.claims", "repro.sources"})
 
 
-def measuring(module: str) -> list[str]:
-    """The files that decide what `module` measures or trains, relative to the repository's root, sorted."""
-    return sources(module, WITHOUT_RESULT | AFTER_MEASURING)
+@dataclass(frozen=True)
+class Sources:
+    """What decides a step's outcome: the `code` it uses of its own module, as a digest, and `files` of other modules.
+
+    Comments, docstrings and layout do not change the digest. Files are relative to the repository's root and sorted.
+    """
+
+    code: str
+    files: list[str]
 
 
-def drawing(module: str) -> list[str]:
-    """The files that decide what `module` draws from its table."""
-    return sources(module, WITHOUT_RESULT | {"repro.claims"})
+def measuring(experiment: str) -> Sources:
+    """What decides an experiment's table."""
+    return _of_part(experiment, frozenset({"COLUMNS", "measure"}), WITHOUT_RESULT | AFTER_MEASURING)
 
 
-def judging(module: str) -> list[str]:
-    """The files that decide what `module` concludes from its table."""
-    return sources(module, WITHOUT_RESULT | {"repro.style"})
+def drawing(experiment: str) -> Sources:
+    """What decides the figure and the summary of an experiment's table."""
+    return _of_part(experiment, frozenset({"summarise", "plot"}), WITHOUT_RESULT | {"repro.claims"})
 
 
-def sources(module: str, ignored: frozenset[str]) -> list[str]:
-    """The files of `module`, of `repro.tables` and `repro.sources`, which every step uses, and of all they import.
+def judging(experiment: str) -> Sources:
+    """What decides what is concluded from an experiment's table."""
+    return _of_part(experiment, frozenset({"CLAIMS"}), WITHOUT_RESULT | {"repro.style"})
+
+
+def files(module: str) -> list[str]:
+    """The files that decide what a whole `module` prepares or trains. Raises `ValueError` when there is none."""
+    return _files([module], WITHOUT_RESULT | AFTER_MEASURING)
+
+
+@functools.cache
+def _of_part(experiment: str, names: frozenset[str], ignored: frozenset[str]) -> Sources:
+    module = f"repro.experiments.{experiment}"
+    tree = part(_read(module), names)
+    imported = {name for node in _import_statements(tree) for name in _imports(node, module)}
+    return Sources(hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16], _files(imported, ignored))
+
+
+def part(source: str, names: Collection[str]) -> ast.Module:
+    """The top-level statements of a module's `source` that define `names`, and those that these use, to the last.
+
+    Docstrings are emptied and imports that are not used left out. Statements that define nothing, like a call or a
+    block, belong to every part.
+    """
+    tree = ast.parse(source)
+    used, chosen = set(names), set[ast.stmt]()
+    grown = True
+    while grown:
+        grown = False
+        for statement in tree.body:
+            defined = _defined(statement)
+            if statement not in chosen and (not defined or defined & used):
+                chosen.add(statement)
+                used |= {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+                grown = True
+    tree.body = [statement for statement in tree.body if statement in chosen]
+    for node in _import_statements(tree):
+        node.names = [alias for alias in node.names if _bound(alias) in used]
+    for each in ast.walk(tree):
+        if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant):
+            each.value.value = ""  # a docstring
+    return tree
+
+
+def _defined(statement: ast.stmt) -> set[str]:
+    """The names that a top-level statement defines; none for one that may do anything, like a block."""
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        return {statement.name}
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return {_bound(alias) for alias in statement.names}
+    if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        nodes = ast.walk(statement)
+        return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return set()
+
+
+def _bound(alias: ast.alias) -> str:
+    """The name that an import makes known."""
+    return alias.asname or alias.name.partition(".")[0]
+
+
+def _files(modules: Iterable[str], ignored: frozenset[str]) -> list[str]:
+    """The files of `modules`, of `repro.tables` and `repro.sources`, which every step uses, and of all they import.
 
     Imports are followed transitively, also those inside functions, but not into the `ignored` modules. A package's
     `__init__.py` counts when something that it defines is imported. Raises `ValueError` when there is no such module.
     """
-    if _file(module) is None:
-        raise ValueError(f"there is no module {module}")
     found: set[str] = set()
-    waiting = [module, "repro.tables", "repro.sources"]
+    waiting = [*modules, "repro.tables", "repro.sources"]
     while waiting:
         name = waiting.pop()
         if name not in found and name not in ignored:
@@ -63,23 +133,38 @@ def sources(module: str, ignored: frozenset[str]) -> list[str]:
 
 @functools.cache
 def local_imports(module: str) -> tuple[str, ...]:
-    """Names of this package's modules that `module` itself imports."""
+    """Names of this package's modules that `module` itself imports. Raises `ValueError` when there is no `module`."""
+    found = {name for node in _import_statements(ast.parse(_read(module))) for name in _imports(node, module)}
+    return tuple(sorted(found))
+
+
+def _import_statements(tree: ast.AST) -> list[ast.Import | ast.ImportFrom]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+def _imports(node: ast.Import | ast.ImportFrom, module: str) -> set[str]:
+    """Names of this package's modules that an import inside `module` uses."""
+    if isinstance(node, ast.Import):
+        names = {alias.name for alias in node.names}
+    else:
+        origin = node.module or ""
+        if node.level:
+            parts = f"{module}.__init__".split(".") if _is_package(module) else module.split(".")
+            origin = ".".join([*parts[: -node.level], *([node.module] if node.module else [])])
+        names = {inner if _file(inner := f"{origin}.{alias.name}") else origin for alias in node.names}
+    return {name for name in names if _file(name)}
+
+
+def _is_package(module: str) -> bool:
     file = _file(module)
-    assert file is not None
-    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            origin = node.module or ""
-            if node.level:
-                parts = package.split(".")
-                origin = ".".join(parts[: len(parts) - node.level + 1] + ([node.module] if node.module else []))
-            for alias in node.names:
-                inner = f"{origin}.{alias.name}"
-                names.add(inner if _file(inner) else origin)
-    return tuple(sorted(name for name in names if _file(name)))
+    return file is not None and file.name == "__init__.py"
+
+
+def _read(module: str) -> str:
+    file = _file(module)
+    if file is None:
+        raise ValueError(f"there is no module {module}")
+    return file.read_text(encoding="utf-8")
 
 
 def _file(module: str) -> Path | None:

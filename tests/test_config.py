@@ -410,8 +410,11 @@ def test_planning_imports_no_heavy_library():
     light = {
         "__future__",
         "ast",
+        "collections",
+        "dataclasses",
         "difflib",
         "functools",
+        "hashlib",
         "json",
         "pathlib",
         "re",

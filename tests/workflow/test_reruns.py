@@ -72,14 +72,25 @@ def test_touching_reruns_nothing(tree: Tree):
     assert tree.plan(configuration=TINY_FILES) == {}
 
 
-def test_editing_an_experiment_reruns_it_and_its_figure(tree: Tree):
-    module = "repro/experiments/activation_growth.py"
-    original = (tree.folder / module).read_bytes()
-    tree.edit(module)
-    assert (
-        tree.plan(configuration=TINY_FILES) == {"measure_activation_growth": 1, "draw_activation_growth": 1} | GATHERED
-    )
-    (tree.folder / module).write_bytes(original)
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("in subjects(", "in subjects  (", {}),
+        ("Moments of every channel", "Both moments of every channel", {}),
+        ('"mean": mean', '"mean": -mean', {"measure_activation_growth": 1, "draw_activation_growth": 1} | GATHERED),
+        ("style.panels(1, 2", "style.panels(1, 2, width=5", {"draw_activation_growth": 1, "report": 1}),
+        ("in every seed by", "in each seed by", GATHERED),
+    ],
+)
+def test_editing_an_experiment_does_again_what_the_edit_can_change(
+    tree: Tree, before: str, after: str, expected: dict[str, int]
+):
+    module = tree.folder / "repro" / "experiments" / "activation_growth.py"
+    original = module.read_text()
+    assert before in original
+    module.write_text(original.replace(before, after))
+    assert tree.plan(configuration=TINY_FILES) == expected
+    module.write_text(original)
     assert tree.plan(configuration=TINY_FILES) == {}
 
 
@@ -157,7 +168,7 @@ def test_a_failure_stops_only_what_depends_on_it_and_shows_its_sentence(tree: Tr
     sentence = "The seeds are spoilt; choose others."
     broken = f"\n\ndef measure(configuration):\n    raise __import__('repro.errors').errors.UserError({sentence!r})\n"
     tree.edit("repro/experiments/activation_growth.py", broken)
-    tree.edit("repro/experiments/limiting_spectrum.py")
+    tree.edit("repro/experiments/limiting_spectrum.py", "\nCOLUMNS = {**COLUMNS}\n")
     drawn = tree.folder / "paper_figures" / "tiny" / "fig8.pdf"
     before = drawn.stat().st_mtime_ns
     result = tree.snakemake("fig5", "fig8", configuration=TINY_FILES)
@@ -175,7 +186,7 @@ def test_after_a_failure_a_report_says_what_is_missing_and_why(tree: Tree):
         "repro/experiments/activation_growth.py",
         f"\n\ndef measure(configuration):\n    raise __import__('repro.errors').errors.UserError({sentence!r})\n",
     )
-    tree.edit("repro/experiments/limiting_spectrum.py")
+    tree.edit("repro/experiments/limiting_spectrum.py", "\nCOLUMNS = {**COLUMNS}\n")
     reports = [tree.folder / "paper_figures" / "tiny" / name for name in ("report.html", "report-incomplete.html")]
     whole = reports[0].read_bytes()
     result = tree.snakemake(configuration=TINY_FILES)

@@ -3,7 +3,7 @@
 
 rule data:
     input:
-        dependencies.measuring("repro.datasets"),
+        dependencies.files("repro.datasets"),
     output:
         f"{RESULTS}/data.json",
     log:

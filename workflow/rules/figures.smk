@@ -6,7 +6,7 @@ for experiment, entry in EXPERIMENTS.items():
         name:
             f"draw_{experiment}"
         input:
-            dependencies.drawing(f"repro.experiments.{experiment}"),
+            dependencies.drawing(experiment).files,
             table=f"{RESULTS}/{experiment}.{entry['table']}",
             companion=f"{RESULTS}/{experiment}.json",
         output:
@@ -38,6 +38,7 @@ for experiment, entry in EXPERIMENTS.items():
             "../../environment.yml"
         params:
             experiment=experiment,
+            code=dependencies.drawing(experiment).code,
         message:
             f"Drawing {entry['item']} ({experiment})"
         shell:

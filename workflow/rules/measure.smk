@@ -16,7 +16,7 @@ for experiment, entry in EXPERIMENTS.items():
                 if entry["needs"] == "training"
                 else []
             ),
-            dependencies.measuring(f"repro.experiments.{experiment}"),
+            dependencies.measuring(experiment).files,
         output:
             table=f"{RESULTS}/{experiment}.{entry['table']}",
             companion=f"{RESULTS}/{experiment}.json",
@@ -33,6 +33,7 @@ for experiment, entry in EXPERIMENTS.items():
             ),
         params:
             experiment=experiment,
+            code=dependencies.measuring(experiment).code,
             configuration=json.dumps(
                 jobs.for_experiment(configuration, experiment), ensure_ascii=False
             ),

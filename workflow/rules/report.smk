@@ -7,7 +7,7 @@ rule claims:
             {
                 source
                 for experiment in EXPERIMENTS
-                for source in dependencies.judging(f"repro.experiments.{experiment}")
+                for source in dependencies.judging(experiment).files
             }
         ),
         tables=[
@@ -27,6 +27,8 @@ rule claims:
     localrule: True
     conda:
         "../../environment.yml"
+    params:
+        code=[dependencies.judging(experiment).code for experiment in EXPERIMENTS],
     message:
         "Deciding the paper's claims"
     shell:

@@ -7,7 +7,7 @@
 rule train:
     input:
         f"{RESULTS}/data.json",
-        dependencies.measuring("repro.training.conditions"),
+        dependencies.files("repro.training.conditions"),
         lambda wildcards: (
             [ancient(f"{RESULTS}/training/{TRAINED_IN[wildcards.condition]}.parquet")]
             if wildcards.condition in TRAINED_IN

@@ -10,6 +10,7 @@ import os
 import statistics
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +28,7 @@ from repro import devices, tables
 from repro.config import Network, Precision, Training
 from repro.datasets import ImageData
 from repro.errors import UserError
-from repro.networks import ResidualNetwork
+from repro.networks import BatchNorm2d, ResidualNetwork
 from repro.training.descent import EVALUATION_BATCH, Descent
 from repro.training.side_by_side import capture, in_turn
 
@@ -62,52 +63,70 @@ class Rung:
 
 
 def run(depth: int, device_setting: str, seconds: float) -> Path:
-    """Measure the ladder with ResNet-`depth`, at least `seconds` for each rung and round; returns the table's path."""
+    """Measure the ladder with ResNet-`depth`, at least `seconds` for each rung and round; returns the table's path.
+
+    The table is written again after each rung, so that whatever stops the ladder leaves what was measured.
+    """
     device = devices.prepare(device_setting)
     start = time.monotonic()
-    rows = cuda_ladder(depth, device, seconds) if device.type == "cuda" else cpu_ladder(depth, seconds)
+    ladder = cuda_ladder(depth, device, seconds) if device.type == "cuda" else cpu_ladder(depth, seconds)
+    path = Path("results/benchmark") / f"training-{device.type}-{depth}.csv"
+    rows = []
+    for row in ladder:
+        rows.append(row)
+        provenance = tables.provenance(
+            {"depth": depth, "batch_size": BATCH_SIZE}, None, devices.describe(device), time.monotonic() - start
+        )
+        tables.write(path, _with_rates(rows), COLUMNS, provenance)
+    return path
+
+
+def _with_rates(rows: list[dict[str, object]]) -> pd.DataFrame:
+    """The rows with `network_epochs_per_second` and its `ratio` to the first, the plain loop's."""
     table = pd.DataFrame(rows)
     updates, evaluations = TRAIN_IMAGES // BATCH_SIZE, TEST_IMAGES / EVALUATION_BATCH
     epoch = updates * table["step_seconds"] + evaluations * table["evaluation_seconds"].fillna(0)
     table["network_epochs_per_second"] = table["networks"] / epoch
     table["ratio"] = table["network_epochs_per_second"] / table["network_epochs_per_second"].iloc[0]
-    settings = {"depth": depth, "batch_size": BATCH_SIZE}
-    provenance = tables.provenance(settings, None, devices.describe(device), time.monotonic() - start)
-    path = Path("results/benchmark") / f"training-{device.type}-{depth}.csv"
-    tables.write(path, table[list(COLUMNS)], COLUMNS, provenance)
-    return path
+    return table[list(COLUMNS)]
 
 
-def cpu_ladder(depth: int, seconds: float) -> list[dict[str, object]]:
+def cpu_ladder(depth: int, seconds: float) -> Iterator[dict[str, object]]:
     """The rungs on a CPU, the plain loop on all cores first."""
     cores = torch.get_num_threads()
     rungs = [eager(depth, torch.device("cpu")), engine(depth, torch.device("cpu"), 1, "float32", threads=cores)]
-    rows = measure(rungs, seconds)
+    yield from measure(rungs, seconds)
     precisions: list[Precision] = ["float32"]
     if torch.ops.mkldnn._is_mkldnn_bf16_supported():
         precisions.append("bfloat16")
-    rows += [process_per_core(depth, cores, precision, seconds) for precision in precisions]
-    return rows + floors(depth, torch.device("cpu"))
+    for precision in precisions:
+        yield process_per_core(depth, cores, precision, seconds)
+    yield from floors(depth, torch.device("cpu"))
 
 
-def cuda_ladder(depth: int, device: torch.device, seconds: float) -> list[dict[str, object]]:
-    """The rungs on a GPU: the plain loop, one network, one captured, one compiled, and more side by side."""
-    rows = measure([eager(depth, device)], seconds)
-    rows += measure([engine(depth, device, 1, "float32")], seconds)
+def cuda_ladder(depth: int, device: torch.device, seconds: float) -> Iterator[dict[str, object]]:
+    """The rungs on a GPU: the plain loop, one network, captured ones side by side, and one compiled."""
+    yield from measure([eager(depth, device)], seconds)
+    yield from measure([engine(depth, device, 1, "float32")], seconds)
     for precision in ("float32", "tf32", "bfloat16"):
         for networks in SIDE_BY_SIDE:
-            # Compiling takes a minute or two, so only in the precision that leaves most to gain.
-            for compiled in (False, True) if (networks, precision) == (1, "bfloat16") else (False,):
-                devices.prepare("cuda", precision)
-                try:
-                    rung = engine(depth, device, networks, precision, captured=True, compiled=compiled)
-                except UserError as error:
-                    print(error, file=sys.stderr)
-                    break
-                rows += measure([rung], seconds)
-                del rung  # its graph's memory is the next one's
-    devices.prepare("cuda")
-    return rows + floors(depth, device)
+            devices.prepare("cuda", precision)
+            try:
+                rung = engine(depth, device, networks, precision, captured=True)
+            except UserError as error:
+                print(error, file=sys.stderr)
+                break
+            yield from measure([rung], seconds)
+            del rung  # its graph's memory is the next one's
+    yield from floors(depth, device)
+    # Compiling takes a minute or two, so only in the precision that leaves most to gain; and it is the one step that
+    # needs a compiler on this machine, so last.
+    devices.prepare("cuda", "bfloat16")
+    try:
+        yield from measure([engine(depth, device, 1, "bfloat16", captured=True, compiled=True)], seconds)
+    except Exception:  # whatever the compiler meets
+        traceback.print_exc()
+        print("The blocks could not be compiled here; the other rungs stand.", file=sys.stderr)
 
 
 def measure(rungs: list[Rung], seconds: float) -> list[dict[str, object]]:
@@ -195,6 +214,9 @@ class PillowImages(Dataset[tuple[torch.Tensor, int]]):
 def eager(depth: int, device: torch.device) -> Rung:
     """The loop that everybody writes: DataLoader, torchvision's transforms, one network, torch.optim.SGD."""
     network = ResidualNetwork(Network(depth=depth), "batch", 10, seed=0).to(device)
+    for module in network.modules():
+        if isinstance(module, BatchNorm2d):
+            module.__class__ = torch.nn.BatchNorm2d  # type: ignore[assignment]  # with cuDNN's kernels, as everybody's
     optimiser = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9, weight_decay=5e-4)
     workers = 0 if device.type == "cpu" else min(8, os.cpu_count() or 1)
     loader = DataLoader(
@@ -252,7 +274,7 @@ def engine(
             # A version for each shape of block, in training and in evaluation; beyond the limit nothing is compiled.
             torch._dynamo.config.recompile_limit = 64
             for block in network.blocks:
-                block.compile()
+                block.compile(dynamic=False)
         descent = Descent(network, data, BATCH_SIZE, Training(precision=precision))
         descent.begin_epoch(seed, 0, 1e-4)
         descents.append(descent)

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+from typing import Any
 
 import torch
 
@@ -26,7 +27,11 @@ def prepare(setting: str, precision: Precision = "float32") -> torch.device:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     rounding = "tf32" if precision == "tf32" else "ieee"
-    torch.backends.fp32_precision = rounding  # type: ignore[attr-defined]  # absent from PyTorch's type stubs
+    # Each by name: the common setting does not reach cuDNN's own default, TF32, in every version of PyTorch.
+    cudnn: Any = torch.backends.cudnn  # these are absent from PyTorch's type stubs
+    everywhere: Any = torch.backends
+    for place in (everywhere, cudnn.conv, cudnn.rnn, everywhere.cuda.matmul):
+        place.fp32_precision = rounding
     if setting == "cuda" and not torch.cuda.is_available():
         raise UserError("device is `cuda`, but PyTorch finds no CUDA device here; set `device: cpu` or `auto`.")
     if setting == "cpu" or not torch.cuda.is_available():

@@ -25,6 +25,22 @@ class PaddedSubsampling(nn.Module):
         return functional.pad(activations[:, :, ::2, ::2], (0, 0, 0, 0, channels // 2, channels // 2))
 
 
+class BatchNorm2d(nn.BatchNorm2d):
+    """PyTorch's, by its own kernels on every device.
+
+    cuDNN's for channels_last stall beside other kernels (pytorch/pytorch issue 80259), and networks train side by side.
+    """
+
+    def forward(self, activations: Tensor) -> Tensor:
+        """gamma (x - mean) / sqrt(variance + eps) + beta for x of shape (batch, channel, y, x); averages updated."""
+        assert self.momentum is not None
+        averages = (self.running_mean, self.running_var)
+        normalised: Tensor = torch.native_batch_norm(
+            activations, self.weight, self.bias, *averages, self.training, self.momentum, self.eps
+        )[0]
+        return normalised
+
+
 class ResidualBlock(nn.Module):
     """relu(F(x) + shortcut(x)) with F = convolution, normalisation, ReLU, convolution, normalisation."""
 
@@ -33,16 +49,16 @@ class ResidualBlock(nn.Module):
         stride = 1 if channels_in == channels_out else 2
         bias = settings.convolution_bias
         self.convolution1 = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=bias)
-        self.normalisation1 = nn.BatchNorm2d(channels_out) if normalise else nn.Identity()
+        self.normalisation1 = BatchNorm2d(channels_out) if normalise else nn.Identity()
         self.convolution2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=bias)
-        self.normalisation2 = nn.BatchNorm2d(channels_out) if normalise else nn.Identity()
+        self.normalisation2 = BatchNorm2d(channels_out) if normalise else nn.Identity()
         self.shortcut: nn.Module = nn.Identity()
         if stride == 2 and settings.shortcut == "A":
             self.shortcut = PaddedSubsampling()
         elif stride == 2:
             self.shortcut = nn.Sequential(nn.Conv2d(channels_in, channels_out, 1, stride, bias=bias))
             if normalise:
-                self.shortcut.append(nn.BatchNorm2d(channels_out))
+                self.shortcut.append(BatchNorm2d(channels_out))
 
     def forward(self, activations: Tensor) -> Tensor:
         """(batch, channels_in, y, x) -> (batch, channels_out, y / stride, x / stride)."""
@@ -75,14 +91,14 @@ class ResidualNetwork(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.convolution1 = nn.Conv2d(3, STAGE_CHANNELS[0], 3, padding=1, bias=settings.convolution_bias)
-            self.normalisation1 = nn.BatchNorm2d(STAGE_CHANNELS[0]) if normalise else nn.Identity()
+            self.normalisation1 = BatchNorm2d(STAGE_CHANNELS[0]) if normalise else nn.Identity()
             self.blocks = nn.ModuleList()
             channels_in = STAGE_CHANNELS[0]
             for channels in STAGE_CHANNELS:
                 for _ in range((settings.depth - 2) // 6):
                     self.blocks.append(ResidualBlock(channels_in, channels, settings, normalise))
                     channels_in = channels
-            self.final_normalisation = nn.BatchNorm2d(channels_in) if final else nn.Identity()
+            self.final_normalisation = BatchNorm2d(channels_in) if final else nn.Identity()
             self.classifier = nn.Linear(channels_in, classes)
             for module in self.modules():
                 if isinstance(module, nn.Conv2d):

@@ -6,6 +6,7 @@ import torch
 
 from repro import benchmark, config, expected_time, tables
 from repro.__main__ import main
+from repro.errors import UserError
 
 
 def test_the_ladder_of_a_processor(tmp_path, monkeypatch, capsys):
@@ -24,6 +25,43 @@ def test_the_ladder_of_a_processor(tmp_path, monkeypatch, capsys):
     assert cores["network_epochs_per_second"] == pytest.approx(
         cores["networks"] / (390 * cores["step_seconds"] + 20 * cores["evaluation_seconds"])
     )
+
+
+def test_what_was_measured_stays_when_a_later_rung_fails(tmp_path, monkeypatch):
+    def ladder(depth, seconds):
+        yield benchmark.row_of("eager", 1, 2, "float32", 2.0, 1.0)
+        raise RuntimeError
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(benchmark, "cpu_ladder", ladder)
+    with pytest.raises(RuntimeError):
+        benchmark.run(8, "cpu", 0.01)
+    table, _ = tables.read(tmp_path / "results" / "benchmark" / "training-cpu-8.csv")
+    assert list(table["network_epochs_per_second"]) == [1 / (390 * 2.0 + 20 * 1.0)]
+
+
+def test_a_gpu_that_cannot_compile_or_is_full_has_the_other_rungs(monkeypatch, capsys):
+    prepared = []
+
+    def engine(depth, device, networks, precision, *, captured=False, compiled=False):
+        if compiled:
+            raise RuntimeError("no compiler")
+        if networks > 4:
+            raise UserError("full")
+        return benchmark.Rung("engine", networks, 1, precision, lambda: None, lambda: None)
+
+    monkeypatch.setattr(benchmark, "engine", engine)
+    monkeypatch.setattr(benchmark, "eager", lambda depth, device: engine(depth, device, 1, "float32"))
+    monkeypatch.setattr(benchmark, "floors", lambda depth, device: [])
+    monkeypatch.setattr(benchmark.devices, "prepare", lambda *arguments: prepared.append(arguments))
+    rows = list(benchmark.cuda_ladder(8, torch.device("cuda"), 0.001))
+    expected = [(precision, networks) for precision in ("float32", "tf32", "bfloat16") for networks in (1, 2, 4)]
+    assert [(row["precision"], row["networks"]) for row in rows] == [("float32", 1), ("float32", 1), *expected]
+    assert prepared[-1] == ("cuda", "bfloat16")
+    said = capsys.readouterr().err
+    assert said.count("full\n") == 3
+    assert "RuntimeError: no compiler" in said
+    assert "the other rungs stand" in said
 
 
 def test_a_wrong_depth_is_refused(capsys):

@@ -18,6 +18,7 @@ def test_arithmetic_is_as_strict_as_the_precision_says(precision, rounding):
     try:
         assert torch.are_deterministic_algorithms_enabled()
         assert torch.backends.cudnn.conv.fp32_precision == rounding
+        assert torch.backends.cudnn.rnn.fp32_precision == rounding
         assert torch.backends.cuda.matmul.fp32_precision == rounding
     finally:
         devices.prepare("cpu")

@@ -10,7 +10,7 @@ from torch import nn
 from repro import config
 from repro.config import Network
 from repro.errors import UserError
-from repro.networks import PaddedSubsampling, ResidualNetwork, equivalent_layer
+from repro.networks import BatchNorm2d, PaddedSubsampling, ResidualNetwork, equivalent_layer
 from tests.oracles import networks as oracle
 
 NAMES = ("batch", "none", "final")
@@ -116,6 +116,24 @@ def test_running_statistics_are_used_at_test_time():
     variance = 0.9 * 1 + 0.1 * raw.var(dim=(0, 2, 3), correction=1)
     expected = (raw - mean[:, None, None]) / (variance[:, None, None] + 1e-5).sqrt()
     torch.testing.assert_close(network.eval().normalisation1(raw), expected)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_batch_normalisation_is_pytorchs(training: bool, layout: torch.memory_format):
+    images = torch.randn(8, 5, 6, 6, generator=torch.Generator().manual_seed(0)).contiguous(memory_format=layout)
+    found = []
+    for kind in (BatchNorm2d, nn.BatchNorm2d):
+        layer = kind(5).train(training)
+        with torch.no_grad():
+            layer.weight.copy_(torch.linspace(0.5, 2, 5))
+            layer.bias.copy_(torch.linspace(-1, 1, 5))
+        inputs = images.clone(memory_format=torch.preserve_format).requires_grad_()
+        output = layer(inputs)
+        gradients = torch.autograd.grad((output**3).sum(), [inputs, layer.weight, layer.bias])
+        found.append([output, *gradients, layer.running_mean, layer.running_var])
+    for ours, theirs in zip(*found, strict=True):
+        assert torch.equal(ours, theirs)
 
 
 @pytest.mark.parametrize("shortcut", ["A", "B"])

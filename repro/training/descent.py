@@ -41,8 +41,6 @@ class Descent:
         self.parameters = _flatten(self._weights)
         self.velocity = torch.zeros_like(self.parameters)
         normalisations = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-        for module in normalisations:
-            module.num_batches_tracked = None  # the averages' momentum is constant: nobody reads the count
         averages = [average for module in normalisations for average in (module.running_mean, module.running_var)]
         self.averages = _flatten([average for average in averages if average is not None]).to(device, dtype)
 

@@ -1,5 +1,6 @@
 """Running a step of several networks at once: as parallel branches of one CUDA graph, or one after the other."""
 
+import traceback
 from collections.abc import Callable, Sequence
 
 import torch
@@ -51,16 +52,18 @@ def capture(steps: Sequence[Step]) -> Step:
                 trunk.wait_stream(branch)
 
     try:
-        trunk.wait_stream(torch.cuda.current_stream())
-        # On the very streams that are captured then: autograd remembers the stream of a leaf's first use.
-        for _ in range(WARM_UPS):
-            run()
-        torch.cuda.synchronize()
-        torch.cuda.empty_cache()
-        with torch.cuda.graph(graph, stream=trunk):
-            run()
-    except RuntimeError as error:  # PyTorch has a type of its own for memory, and says it otherwise in a graph
-        if "out of memory" not in str(error):
+        with torch.cuda.stream(torch.cuda.current_stream()):  # to which a capture that fails does not return
+            trunk.wait_stream(torch.cuda.current_stream())
+            # On the very streams that are captured then: autograd remembers the stream of a leaf's first use.
+            for _ in range(WARM_UPS):
+                run()
+            torch.cuda.synchronize()
+            torch.cuda.empty_cache()
+            with torch.cuda.graph(graph, stream=trunk):
+                run()
+    except RuntimeError as error:
+        # PyTorch has a type of its own for memory, says it otherwise in a graph, and may fail again in leaving that.
+        if "out of memory" not in "".join(traceback.format_exception(error)):
             raise
         raise UserError(
             f"{len(steps)} networks side by side do not fit into this GPU's memory; lower training.networks_at_once "

@@ -6,6 +6,7 @@ The steps read the same configuration files as the workflow and write the same f
 import argparse
 import json
 import os
+import platform
 import sys
 import time
 import traceback
@@ -111,17 +112,17 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _prepare(options: argparse.Namespace) -> config.Configuration:
+def _limit_threads(options: argparse.Namespace) -> None:
     import torch
 
     torch.set_num_threads(options.threads)
-    return config.load(options.config)
 
 
 def _data(options: argparse.Namespace) -> None:
     from repro import datasets, tables
 
-    configuration = _prepare(options)
+    _limit_threads(options)
+    configuration = config.load(options.config)
     data = datasets.load(configuration.data)
     summary = {
         "name": data.name,
@@ -138,27 +139,30 @@ def _data(options: argparse.Namespace) -> None:
 def _train(options: argparse.Namespace) -> None:
     from repro.training import conditions
 
-    print(conditions.train(_prepare(options), options.condition, options.beside, options.wait))
+    _limit_threads(options)
+    print(conditions.train(config.load(options.config), options.condition, options.beside, options.wait))
 
 
 def _measure(options: argparse.Namespace) -> None:
-    from repro import devices, experiments, jobs, locks, tables
+    from repro import experiments, jobs, locks, tables
 
-    configuration = _prepare(options)
+    configuration = config.load(options.config)
     entry = config.experiment_entry(options.experiment)
     name, folder = entry["name"], tables.results_folder(configuration)
-    module = experiments.experiment(name)
+    module = experiments.experiment(name, "measure")
     with locks.alone(folder / f".{name}.lock", f"{name} is being measured", options.wait):
+        if entry["needs"] != "nothing":
+            _limit_threads(options)
         start = time.monotonic()
         table = module.measure(configuration)
         settings = jobs.for_experiment(configuration, name)
-        data = None
+        data, device = None, f"{platform.machine()} CPU"
         if entry["needs"] != "nothing":
-            from repro import datasets
+            from repro import datasets, devices
 
             images = datasets.load(configuration.data)
             data = {"name": images.name, "checksum": images.checksum}
-        device = devices.describe(devices.prepare(configuration.device))
+            device = devices.describe(devices.prepare(configuration.device))
         provenance = tables.provenance(settings, data, device, time.monotonic() - start)
         path = folder / f"{name}.{entry['table']}"
         tables.write(path, table, module.COLUMNS, provenance)
@@ -169,7 +173,7 @@ def _plot(options: argparse.Namespace) -> None:
     from repro import experiments, sources, style
 
     entry = config.experiment_entry(options.experiment)
-    module = experiments.experiment(entry["name"])
+    module = experiments.experiment(entry["name"], "draw")
     table, provenance = experiments.read_table(options.tables, entry["name"])
     source = sources.source_line(entry["name"], provenance)
     with _explained(entry["name"], options.tables):
@@ -239,7 +243,7 @@ def _claims(options: argparse.Namespace) -> None:
     verdicts = []
     for name in _present(options.tables):
         entry = config.experiment_entry(name)
-        module = experiments.experiment(name)
+        module = experiments.experiment(name, "judge")
         table, provenance = experiments.read_table(options.tables, name)
         subject = sources.subject(name, provenance)
         with _explained(name, options.tables):

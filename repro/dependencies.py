@@ -1,9 +1,10 @@
 """Which source code a step of the workflow depends on, found by reading it; nothing is imported.
 
-Of an experiment's module each step depends on the part that it uses: editing how a figure is drawn measures nothing
-again. Other modules count as a whole. The rules declare these as inputs and parameters, so that editing code reruns
-the steps whose outcome it can change and no others. Snakemake compares checksums: touching a file, or editing it
-back, reruns nothing.
+Of an experiment's module each step depends on the part that it uses, and that part alone is executed
+(`repro.experiments.experiment`): editing how a figure is drawn measures nothing again, and drawing needs no torch.
+Other modules count as a whole. The rules declare these as inputs and parameters, so that editing code reruns the steps
+whose outcome it can change and no others. Snakemake compares checksums: touching a file, or editing it back, reruns
+nothing.
 """
 
 import ast
@@ -12,6 +13,7 @@ import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,6 +34,14 @@ WITHOUT_RESULT = frozenset(
 # These come in when a table is drawn or judged, never when it is measured.
 AFTER_MEASURING = frozenset({"repro.style", "repro.claims", "repro.sources"})
 
+# What each step uses of an experiment's module.
+PARTS = {
+    "measure": frozenset({"COLUMNS", "measure"}),
+    "draw": frozenset({"COLUMNS", "summarise", "plot"}),
+    "judge": frozenset({"COLUMNS", "CLAIMS"}),
+}
+Step = Literal["measure", "draw", "judge"]
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -44,19 +54,17 @@ class Sources:
     files: list[str]
 
 
-def measuring(experiment: str) -> Sources:
-    """What decides an experiment's table."""
-    return _of_part(experiment, frozenset({"COLUMNS", "measure"}), WITHOUT_RESULT | AFTER_MEASURING)
-
-
-def drawing(experiment: str) -> Sources:
-    """What decides the figure and the summary of an experiment's table."""
-    return _of_part(experiment, frozenset({"summarise", "plot"}), WITHOUT_RESULT | {"repro.claims"})
-
-
-def judging(experiment: str) -> Sources:
-    """What decides what is concluded from an experiment's table."""
-    return _of_part(experiment, frozenset({"CLAIMS"}), WITHOUT_RESULT | {"repro.style"})
+@functools.cache
+def of_experiment(experiment: str, step: Step) -> Sources:
+    """What decides an experiment's table, its figure and summary, or its verdicts."""
+    module = f"repro.experiments.{experiment}"
+    tree = part(_read(module), PARTS[step])
+    imported = {name for node in _import_statements(tree) for name in _imports(node, module)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value.value = ""  # a docstring
+    code = hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
+    return Sources(code, _files(imported, WITHOUT_RESULT | AFTER_MEASURING if step == "measure" else WITHOUT_RESULT))
 
 
 def files(module: str) -> list[str]:
@@ -64,19 +72,11 @@ def files(module: str) -> list[str]:
     return _files([module], WITHOUT_RESULT | AFTER_MEASURING)
 
 
-@functools.cache
-def _of_part(experiment: str, names: frozenset[str], ignored: frozenset[str]) -> Sources:
-    module = f"repro.experiments.{experiment}"
-    tree = part(_read(module), names)
-    imported = {name for node in _import_statements(tree) for name in _imports(node, module)}
-    return Sources(hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16], _files(imported, ignored))
-
-
 def part(source: str, names: Collection[str]) -> ast.Module:
     """The top-level statements of a module's `source` that define `names`, and those that these use, to the last.
 
-    Docstrings are emptied and imports that are not used left out. Statements that define nothing, like a call or a
-    block, belong to every part.
+    Imports that are not used are left out. Statements that define nothing, like a call or a block, belong to every
+    part.
     """
     tree = ast.parse(source)
     used, chosen = set(names), set[ast.stmt]()
@@ -90,12 +90,20 @@ def part(source: str, names: Collection[str]) -> ast.Module:
                 used |= {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
                 grown = True
     tree.body = [statement for statement in tree.body if statement in chosen]
-    for node in _import_statements(tree):
-        node.names = [alias for alias in node.names if _bound(alias) in used]
-    for each in ast.walk(tree):
-        if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant):
-            each.value.value = ""  # a docstring
-    return tree
+    return ast.fix_missing_locations(_WithoutUnusedImports(used).visit(tree))
+
+
+class _WithoutUnusedImports(ast.NodeTransformer):
+    def __init__(self, used: Collection[str]) -> None:
+        self.used = used
+
+    def visit_Import(self, node: ast.Import) -> ast.stmt:
+        node.names = [alias for alias in node.names if _bound(alias) in self.used]
+        return node if node.names else ast.Pass()
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt:
+        node.names = [alias for alias in node.names if _bound(alias) in self.used]
+        return node if node.names else ast.Pass()
 
 
 def _defined(statement: ast.stmt) -> set[str]:

@@ -13,7 +13,6 @@ from torch.nn import functional
 from repro.config import Initialisation, Network, Normalisation
 
 STAGE_CHANNELS = (16, 32, 64)
-PAPER_DEPTH = 110
 
 
 class PaddedSubsampling(nn.Module):
@@ -144,18 +143,3 @@ def initialise_convolution(convolution: nn.Conv2d, initialisation: Initialisatio
         nn.init.orthogonal_(convolution.weight)
     if convolution.bias is not None:
         nn.init.zeros_(convolution.bias)
-
-
-def equivalent_layer(paper_layer: int, depth: int) -> int:
-    """The layer of a network of `depth` that stands where `paper_layer` stands among the paper's 110.
-
-    Same stage, same relative place within it, same position within its block; the identity at depth 110.
-    """
-    if paper_layer <= 1:
-        return 1
-    if paper_layer >= PAPER_DEPTH:
-        return depth
-    blocks_paper, blocks = (PAPER_DEPTH - 2) // 6, (depth - 2) // 6
-    block, position = divmod(paper_layer - 2, 2)
-    stage, place = divmod(block, blocks_paper)
-    return 2 * (stage * blocks + (2 * place + 1) * blocks // (2 * blocks_paper)) + 2 + position

@@ -1,7 +1,10 @@
+import importlib
+
 import pandas as pd
 
 from repro import config
 from repro.claims import Claim, judge, verdict
+from repro.dependencies import PARTS
 from repro.experiments import experiment
 
 
@@ -25,8 +28,10 @@ def test_judge_marks_recalled_sources():
 
 def test_every_experiment_keeps_its_contract():
     for name in config.experiment_names():
-        module = experiment(name)
-        assert experiment(config.experiment_entry(name)["item"]) is module
+        module = importlib.import_module(f"repro.experiments.{name}")
+        for step in PARTS:
+            part = experiment(config.experiment_entry(name)["item"], step)
+            assert part.COLUMNS == experiment(name, step).COLUMNS == module.COLUMNS
         assert module.COLUMNS
         assert all(module.COLUMNS.values())
         for part in ("measure", "summarise", "plot"):

@@ -9,19 +9,21 @@ Each has five parts, and nothing else in the tree changes when one is added, bes
 - `CLAIMS`: what the paper claims about it and the tests that decide.
 """
 
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, cast
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import pandas as pd
-from matplotlib.figure import Figure
 from pandas.api.types import is_float_dtype, is_integer_dtype
 
-from repro import tables
+from repro import dependencies, tables
 from repro.claims import Claim
 from repro.config import Configuration, experiment_entry
 from repro.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Columns that may hold text, and columns of whole numbers, in all tables. Others hold numbers, which may be missing or
 # infinite where float32 overflows.
@@ -49,13 +51,20 @@ class Experiment(Protocol):
     def summarise(self, table: pd.DataFrame) -> pd.DataFrame:
         """Few rows: measured and published values in separate columns."""
 
-    def plot(self, table: pd.DataFrame) -> Figure:
+    def plot(self, table: pd.DataFrame) -> "Figure":
         """The figure."""
 
 
-def experiment(name: str) -> Experiment:
-    """The experiment's module, by its name or item. Raises `UserError` when there is none."""
-    module = importlib.import_module(f"{__name__}.{experiment_entry(name)['name']}")
+def experiment(name: str, step: dependencies.Step) -> Experiment:
+    """What `step` uses of the experiment's module, by its name or item. Raises `UserError` when there is none.
+
+    Only that part is executed. It is what the workflow watches for edits, so nothing else can decide the outcome; and
+    what only measuring needs is not imported to draw, which saves PyTorch's three seconds.
+    """
+    path = Path(__file__).with_name(f"{experiment_entry(name)['name']}.py")
+    module = ModuleType(f"{__name__}.{path.stem}")
+    part = dependencies.part(path.read_text(encoding="utf-8"), dependencies.PARTS[step])
+    exec(compile(part, path, "exec"), vars(module))
     return cast(Experiment, module)
 
 
@@ -69,7 +78,7 @@ def read_table(folder: Path, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     path = folder / f"{entry['name']}.{entry['table']}"
     table, provenance = tables.read(path)
     again = f"measure {entry['name']} again."
-    if list(table.columns) != list(experiment(name).COLUMNS):
+    if list(table.columns) != list(experiment(name, "judge").COLUMNS):
         raise UserError(f"{path} does not have the columns of {entry['name']} as it is measured now; {again}")
     if table.empty:
         raise UserError(f"{path} has no rows; {again}")

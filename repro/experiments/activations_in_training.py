@@ -11,11 +11,9 @@ from matplotlib.figure import Figure
 from repro import style
 from repro.claims import Claim
 from repro.config import Configuration
-from repro.experiments.training_curves import gather
-from repro.training.moments import COLUMNS
+from repro.training.results import MOMENT_COLUMNS, gather
 
-__all__ = ["CLAIMS", "COLUMNS", "measure", "plot", "summarise"]
-
+COLUMNS = MOMENT_COLUMNS
 COLUMNS_OF_PANELS = 4
 MOMENTS = {"log_standard_deviation": "-", "log_mean": ":"}  # and how their lines look
 

@@ -16,7 +16,7 @@ from repro.claims import Claim, Verdict, verdict
 from repro.config import Configuration
 from repro.experiments.effective_rank import effective_rank
 from repro.experiments.initialisation import subjects
-from repro.networks import equivalent_layer
+from repro.layers import equivalent_layer
 
 COLUMNS = {
     "normalisation": "`batch` or `none`",

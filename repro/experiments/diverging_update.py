@@ -22,7 +22,8 @@ from repro import datasets, devices, probes, style
 from repro.claims import Claim, Verdict, verdict
 from repro.config import Configuration
 from repro.experiments.first_steps import Trainee, trainee
-from repro.networks import ResidualNetwork, equivalent_layer
+from repro.layers import equivalent_layer
+from repro.networks import ResidualNetwork
 from repro.progress import track
 
 COLUMNS = {

@@ -14,7 +14,7 @@ from repro import probes, style
 from repro.claims import Claim, Verdict, verdict
 from repro.config import Configuration
 from repro.experiments.initialisation import subjects
-from repro.networks import PAPER_DEPTH, equivalent_layer
+from repro.layers import PAPER_DEPTH, equivalent_layer
 
 COLUMNS = {
     "normalisation": "`batch` or `none`",

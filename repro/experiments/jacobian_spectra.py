@@ -19,7 +19,7 @@ from repro.claims import Claim, Verdict, verdict
 from repro.config import Configuration
 from repro.experiments.initialisation import Subject, with_each_initialisation
 from repro.jacobians import jacobian, with_fixed_statistics
-from repro.networks import equivalent_layer
+from repro.layers import equivalent_layer
 from repro.random_matrices import effective_rank_of_quadrature, singular_value_law, spectral_quadrature
 from repro.random_matrices.lanczos import SpectralQuadrature
 

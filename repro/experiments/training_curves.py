@@ -12,13 +12,12 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from repro import jobs, style, tables
+from repro import style
 from repro.claims import Claim, Verdict, verdict
 from repro.config import Configuration
-from repro.errors import UserError
-from repro.training.conditions import COLUMNS
+from repro.training.results import HISTORY_COLUMNS, gather
 
-__all__ = ["CLAIMS", "COLUMNS", "measure", "plot", "summarise"]
+COLUMNS = HISTORY_COLUMNS
 
 # Read off the published plots, ResNet-110 on CIFAR-10, per cent:
 # condition -> train and test accuracy at 48 %, test accuracy at 52 %, final test accuracy.
@@ -36,20 +35,6 @@ def measure(configuration: Configuration) -> pd.DataFrame:
     Raises `UserError` when a condition is not trained yet, or was trained under other settings.
     """
     return gather(configuration)
-
-
-def gather(configuration: Configuration, part: str = "") -> pd.DataFrame:
-    """The tables `<condition><part>` that training wrote, one below the other; raises `UserError` like `measure`."""
-    parts = []
-    for condition in configuration.training.conditions:
-        path = tables.results_folder(configuration) / "training" / f"{condition.name}{part}.parquet"
-        if not path.exists():
-            raise UserError(f"{path} is missing; train it with `python -m repro train {condition.name}`.")
-        history, provenance = tables.read(path)
-        if provenance.get("settings") != jobs.for_condition(configuration, condition.name):
-            raise UserError(f"{path} was trained under other settings; `python -m repro train {condition.name}` again.")
-        parts.append(history)
-    return pd.concat(parts, ignore_index=True)
 
 
 def outcomes(table: pd.DataFrame) -> pd.DataFrame:

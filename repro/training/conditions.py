@@ -21,33 +21,16 @@ from repro.datasets import ImageData
 from repro.errors import UserError
 from repro.training import batches, descent, moments, network_run
 from repro.training.network_run import Interrupted, NetworkRun
+from repro.training.results import HISTORY_COLUMNS, MOMENT_COLUMNS
 
 RESUME_EXIT_CODE = 75  # sysexits' EX_TEMPFAIL: try again, nothing is wrong
-
-COLUMNS = {
-    "condition": "normalisation and initial learning rate, as in the configuration",
-    "normalisation": "`batch`, `none` or `final`",
-    "initial_learning_rate": "learning rate at the first step",
-    "epochs": "length of the training cycle, epochs",
-    "seed": "seed of the weights, the data order and the augmentation",
-    "status": "how the run ended: `finished` or `diverged`",
-    "epoch": "epochs begun, from 1; a diverged run's last one is incomplete",
-    "steps": "updates made until the end of this epoch",
-    "learning_rate": "learning rate in this epoch",
-    "train_loss": "mean cross-entropy of this epoch's mini-batches as they were trained on, nats",
-    "train_accuracy": "share of this epoch's training images classified correctly as they were trained on",
-    "test_loss": "mean cross-entropy of the test images after the epoch, with running averages, nats",
-    "test_accuracy": "share of the test images classified correctly after the epoch, with running averages",
-    "gradient_norm": "mean over this epoch's steps of the Euclidean norm of the loss gradient",
-    "seconds": "time for this epoch, training and test, of all networks trained side by side, seconds",
-}
 
 
 def train(configuration: Configuration, name: str, beside: Sequence[str] = (), wait: bool = False) -> Path:
     """Train condition `name` with every seed, or go on where an interrupted run stopped; returns the table's path.
 
-    The table has one row per seed and epoch (`COLUMNS`); beside it, `<name>-moments` has the moments by depth
-    (`moments.COLUMNS`). The conditions `beside` are trained too, on a GPU side by side with this one; when their turn
+    The table has one row per seed and epoch (`HISTORY_COLUMNS`); beside it, `<name>-moments` has the moments by depth
+    (`MOMENT_COLUMNS`). The conditions `beside` are trained too, on a GPU side by side with this one; when their turn
     comes their tables are all that is left to do.
 
     Raises `UserError` for an unknown condition or too few images, or, unless told to `wait` for its end, while another
@@ -99,15 +82,15 @@ def train(configuration: Configuration, name: str, beside: Sequence[str] = (), w
             "status": run.position.status,
         }
         histories.append(pd.DataFrame(run.position.history).assign(**run_settings))
-        rows = pd.DataFrame(run.position.moments, columns=["epoch", *list(moments.COLUMNS)[-3:]])
+        rows = pd.DataFrame(run.position.moments, columns=["epoch", *list(MOMENT_COLUMNS)[-3:]])
         moments_by_depth.append(rows.assign(**run_settings))
     source = {"name": data.name, "checksum": data.checksum}
     seconds = sum(history["seconds"].sum() for history in histories)
     provenance = tables.provenance(settings, source, fingerprint["device"], seconds)
     path = folder / "training" / f"{name}.parquet"
     for where, parts, columns in (
-        (path.with_stem(f"{name}-moments"), moments_by_depth, moments.COLUMNS),
-        (path, histories, COLUMNS),
+        (path.with_stem(f"{name}-moments"), moments_by_depth, MOMENT_COLUMNS),
+        (path, histories, HISTORY_COLUMNS),
     ):
         table = pd.concat(parts, ignore_index=True)[list(columns)]
         tables.write(where, table, columns, provenance | {"weights": weights})

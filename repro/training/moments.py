@@ -9,19 +9,6 @@ from repro import probes
 from repro.config import Condition, Training
 from repro.networks import ResidualNetwork
 
-COLUMNS = {
-    "condition": "normalisation and initial learning rate, as in the configuration",
-    "normalisation": "`batch`, `none` or `final`",
-    "initial_learning_rate": "learning rate at the first step",
-    "epochs": "length of the training cycle, epochs",
-    "seed": "seed of the weights, the data order and the mini-batch that is looked at",
-    "status": "how the run ended: `finished` or `diverged`",
-    "epoch": "epochs completed; 0: at initialisation",
-    "layer": "layer by the paper's numbers; the last is the classifier",
-    "log_mean": "mean over channels of ln|channel mean| of the raw output, before any normalisation and ReLU",
-    "log_standard_deviation": "mean over channels of ln(channel standard deviation) of the same",
-}
-
 
 def epochs_to_look(settings: Training, condition: Condition) -> set[int]:
     """Completed epochs after which moments are recorded: the first to reach each share of the cycle."""

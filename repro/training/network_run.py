@@ -41,7 +41,7 @@ class Position:
     gradient_norm_sum: float = 0.0
     seconds: float = 0.0  # spent on the current epoch
     history: list[dict[str, Any]] = field(default_factory=list)
-    moments: list[dict[str, float]] = field(default_factory=list)  # `moments.COLUMNS` that differ within a network
+    moments: list[dict[str, float]] = field(default_factory=list)  # `MOMENT_COLUMNS` that differ within a network
 
 
 # What a `Descent` counts on its device.

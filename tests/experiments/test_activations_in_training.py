@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from repro.experiments import activations_in_training
-from repro.training.moments import COLUMNS
+from repro.training.results import MOMENT_COLUMNS as COLUMNS
 
 
 def table() -> pd.DataFrame:

@@ -11,7 +11,7 @@ from repro import datasets
 from repro.config import Configuration
 from repro.experiments import diverging_update
 from repro.experiments.first_steps import Trainee, trainee
-from repro.networks import equivalent_layer
+from repro.layers import equivalent_layer
 from tests.experiments import initialisation
 from tests.oracles import first_steps, networks
 

@@ -7,7 +7,7 @@ import pytest
 from repro import config, jobs, tables
 from repro.errors import UserError
 from repro.experiments import training_curves
-from repro.training.conditions import COLUMNS
+from repro.training.results import HISTORY_COLUMNS as COLUMNS
 
 CONDITIONS = {"batch-0.1": 0.9, "batch-0.0001": 0.7, "none-0.0001": 0.7, "none-0.1": None}
 

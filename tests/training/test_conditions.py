@@ -12,6 +12,7 @@ import pytest
 from repro import config, datasets, jobs, locks, probes, progress, tables
 from repro.errors import UserError
 from repro.training import checkpoints, conditions, side_by_side
+from repro.training.results import HISTORY_COLUMNS
 
 SETTINGS = {
     "name": "test",
@@ -42,7 +43,7 @@ def folder(tmp_path, monkeypatch):
 def test_the_table_has_every_seed_and_epoch():
     path = conditions.train(changed(), "batch-0.1")
     table, provenance = tables.read(path)
-    assert list(table.columns) == list(conditions.COLUMNS)
+    assert list(table.columns) == list(HISTORY_COLUMNS)
     assert table[["seed", "epoch"]].to_numpy().tolist() == [[0, 1], [0, 2], [1, 1], [1, 2]]
     assert set(table["status"]) == {"finished"}
     assert len(set(provenance["weights"].values())) == 2

@@ -6,7 +6,7 @@ for experiment, entry in EXPERIMENTS.items():
         name:
             f"draw_{experiment}"
         input:
-            dependencies.drawing(experiment).files,
+            dependencies.of_experiment(experiment, "draw").files,
             table=f"{RESULTS}/{experiment}.{entry['table']}",
             companion=f"{RESULTS}/{experiment}.json",
         output:
@@ -38,7 +38,7 @@ for experiment, entry in EXPERIMENTS.items():
             "../../environment.yml"
         params:
             experiment=experiment,
-            code=dependencies.drawing(experiment).code,
+            code=dependencies.of_experiment(experiment, "draw").code,
         message:
             f"Drawing {entry['item']} ({experiment})"
         shell:

@@ -16,7 +16,7 @@ for experiment, entry in EXPERIMENTS.items():
                 if entry["needs"] == "training"
                 else []
             ),
-            dependencies.measuring(experiment).files,
+            dependencies.of_experiment(experiment, "measure").files,
         output:
             table=f"{RESULTS}/{experiment}.{entry['table']}",
             companion=f"{RESULTS}/{experiment}.json",
@@ -33,7 +33,7 @@ for experiment, entry in EXPERIMENTS.items():
             ),
         params:
             experiment=experiment,
-            code=dependencies.measuring(experiment).code,
+            code=dependencies.of_experiment(experiment, "measure").code,
             configuration=json.dumps(
                 jobs.for_experiment(configuration, experiment), ensure_ascii=False
             ),

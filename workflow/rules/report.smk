@@ -7,7 +7,7 @@ rule claims:
             {
                 source
                 for experiment in EXPERIMENTS
-                for source in dependencies.judging(experiment).files
+                for source in dependencies.of_experiment(experiment, "judge").files
             }
         ),
         tables=[
@@ -28,7 +28,10 @@ rule claims:
     conda:
         "../../environment.yml"
     params:
-        code=[dependencies.judging(experiment).code for experiment in EXPERIMENTS],
+        code=[
+            dependencies.of_experiment(experiment, "judge").code
+            for experiment in EXPERIMENTS
+        ],
     message:
         "Deciding the paper's claims"
     shell:

@@ -151,22 +151,40 @@ def _measure(options: argparse.Namespace) -> None:
     name, folder = entry["name"], tables.results_folder(configuration)
     module = experiments.experiment(name, "measure")
     with locks.alone(folder / f".{name}.lock", f"{name} is being measured", options.wait):
-        if entry["needs"] != "nothing":
+        if entry["needs"] in ("network", "steps"):
             _limit_threads(options)
         start = time.monotonic()
         table = module.measure(configuration)
         settings = jobs.for_experiment(configuration, name)
-        data, device = None, f"{platform.machine()} CPU"
-        if entry["needs"] != "nothing":
+        provenance = _provenance(configuration, entry["needs"], settings, time.monotonic() - start)
+        path = folder / f"{name}.{entry['table']}"
+        tables.write(path, table, module.COLUMNS, provenance)
+    print(path)
+
+
+def _provenance(
+    configuration: config.Configuration, needs: str, settings: Mapping[str, object], seconds: float
+) -> dict[str, object]:
+    """Where a table comes from that was measured in `seconds`; of one gathered from training, also its conditions."""
+    from repro import tables
+
+    match needs:
+        case "nothing":
+            return tables.provenance(settings, None, f"{platform.machine()} CPU", seconds)
+        case "training":
+            from repro.training import results
+
+            trained = results.origins(configuration)
+            device = ", ".join(sorted({origin["device"] for origin in trained.values()}))
+            seconds += sum(origin["seconds"] for origin in trained.values())
+            data = next(iter(trained.values()))["data"]
+            return tables.provenance(settings, data, device, seconds) | {"trained": trained}
+        case _:
             from repro import datasets, devices
 
             images = datasets.load(configuration.data)
             data = {"name": images.name, "checksum": images.checksum}
-            device = devices.describe(devices.prepare(configuration.device))
-        provenance = tables.provenance(settings, data, device, time.monotonic() - start)
-        path = folder / f"{name}.{entry['table']}"
-        tables.write(path, table, module.COLUMNS, provenance)
-    print(path)
+            return tables.provenance(settings, data, devices.describe(devices.prepare(configuration.device)), seconds)
 
 
 def _plot(options: argparse.Namespace) -> None:

@@ -55,6 +55,9 @@ def _run(experiment: str, provenance: Mapping[str, Any]) -> list[str]:
             count = own[repetitions]
             parts.append(f"{count} {repetitions}" if count > 1 else f"1 {repetitions[:-1]}")
     parts.append(f"configuration '{settings['name']}'")
-    revision, _, modified = provenance["revision"].partition("-")
-    parts.append(f"revision {revision[:8]}" + (f", {modified}" if modified else ""))
+    # Conditions may have been trained at other times than their tables were gathered, and by other code.
+    revisions = {origin["revision"] for origin in provenance.get("trained", {}).values()} or {provenance["revision"]}
+    for each in sorted(revisions):
+        revision, _, modified = each.partition("-")
+        parts.append(f"revision {revision[:8]}" + (f", {modified}" if modified else ""))
     return parts

@@ -49,6 +49,10 @@ def test_the_steps_lead_from_images_to_verdicts(folder: Path, capsys: pytest.Cap
     assert len(histories) == 1
     assert provenance["settings"] == jobs.for_experiment(config.load([TINY]), "training_curves")
     assert provenance["libraries"]["pandas"] == pd.__version__
+    trained = provenance["trained"]["batch-0.1"]
+    assert provenance["data"] == trained["data"] == {"name": summary["name"], "checksum": summary["checksum"]}
+    assert provenance["device"] == trained["device"]
+    assert set(trained["weights"]) == {"seed 0"}
 
     expected = {f"{item}.{suffix}" for item in ("fig1", "fig5") for suffix in ("pdf", "svg", "png", "md", "html")}
     expected |= {"claims.md", "claims.html"}

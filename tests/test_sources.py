@@ -38,6 +38,16 @@ def test_what_was_trained_is_said_with_its_size(images: int | None, epochs: list
     assert line == f"{expected}; 2 seeds; configuration 'quick'; revision 01234567"
 
 
+def test_what_was_trained_by_other_code_than_gathered_it_says_so():
+    settings = PROVENANCE["settings"] | {
+        "data": {"train_images": None},
+        "training": {"depth": 8, "seeds": 2, "conditions": [{"epochs": 1}]},
+    }
+    trained = {"batch-0.1": {"revision": "ab" * 20}, "none-0.1": {"revision": "cd" * 20 + "-modified"}}
+    line = sources.source_line("training_curves", PROVENANCE | {"settings": settings, "trained": trained})
+    assert line.endswith("; configuration 'quick'; revision abababab; revision cdcdcdcd, modified")
+
+
 def test_a_companion_of_something_else_is_one_sentence():
     with pytest.raises(UserError, match="not that of output_gradients; measure output_gradients again"):
         sources.source_line("output_gradients", PROVENANCE)

@@ -1,5 +1,7 @@
 """The tables that training writes: what they hold, and those of all conditions together."""
 
+from typing import Any
+
 import pandas as pd
 
 from repro import jobs, tables
@@ -43,13 +45,33 @@ def gather(configuration: Configuration, part: str = "") -> pd.DataFrame:
 
     Raises `UserError` when a condition is not trained yet, or was trained under other settings.
     """
-    parts = []
+    parts = [_read(configuration, condition.name, part) for condition in configuration.training.conditions]
+    return pd.concat([table for table, _ in parts], ignore_index=True)
+
+
+def origins(configuration: Configuration) -> dict[str, dict[str, Any]]:
+    """Condition -> what its table's provenance says beside the settings: images, device, revision, versions, weights.
+
+    Raises `UserError` like `gather`, and when conditions were trained on different images.
+    """
+    found: dict[str, dict[str, Any]] = {}
     for condition in configuration.training.conditions:
-        path = tables.results_folder(configuration) / "training" / f"{condition.name}{part}.parquet"
-        if not path.exists():
-            raise UserError(f"{path} is missing; train it with `python -m repro train {condition.name}`.")
-        history, provenance = tables.read(path)
-        if provenance.get("settings") != jobs.for_condition(configuration, condition.name):
-            raise UserError(f"{path} was trained under other settings; `python -m repro train {condition.name}` again.")
-        parts.append(history)
-    return pd.concat(parts, ignore_index=True)
+        _, provenance = _read(configuration, condition.name)
+        first = next(iter(found), condition.name)
+        if provenance["data"] != found.get(first, provenance)["data"]:
+            raise UserError(
+                f"{condition.name} and {first} were trained on different images; `python -m repro train` each again: "
+                "what was trained on the present ones is kept."
+            )
+        found[condition.name] = {key: value for key, value in provenance.items() if key != "settings"}
+    return found
+
+
+def _read(configuration: Configuration, condition: str, part: str = "") -> tuple[pd.DataFrame, dict[str, Any]]:
+    path = tables.results_folder(configuration) / "training" / f"{condition}{part}.parquet"
+    if not path.exists():
+        raise UserError(f"{path} is missing; train it with `python -m repro train {condition}`.")
+    table, provenance = tables.read(path)
+    if provenance.get("settings") != jobs.for_condition(configuration, condition):
+        raise UserError(f"{path} was trained under other settings; `python -m repro train {condition}` again.")
+    return table, provenance

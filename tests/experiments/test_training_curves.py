@@ -8,6 +8,7 @@ from repro import config, jobs, tables
 from repro.errors import UserError
 from repro.experiments import training_curves
 from repro.training.results import HISTORY_COLUMNS as COLUMNS
+from repro.training.results import origins
 
 CONDITIONS = {"batch-0.1": 0.9, "batch-0.0001": 0.7, "none-0.0001": 0.7, "none-0.1": None}
 
@@ -93,9 +94,29 @@ def test_measure_reads_what_training_wrote_and_refuses_other_settings(tmp_path, 
     with pytest.raises(UserError, match=r"batch-0\.1\.parquet is missing; train it with"):
         training_curves.measure(configuration)
     written = history("batch-0.1", 0.9)
-    provenance = {"settings": jobs.for_condition(configuration, "batch-0.1")}
+    provenance = {"settings": jobs.for_condition(configuration, "batch-0.1"), "data": {"checksum": "1"}}
     tables.write(path, written, COLUMNS, provenance)
     pd.testing.assert_frame_equal(training_curves.measure(configuration), written)
+    assert "settings" not in origins(configuration)["batch-0.1"]
     tables.write(path, written, COLUMNS, {"settings": {"name": "another"}})
     with pytest.raises(UserError, match="trained under other settings"):
         training_curves.measure(configuration)
+
+
+def test_conditions_trained_on_different_images_are_no_figure(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    conditions = [{"normalisation": name, "learning_rate": 0.1, "epochs": 4} for name in ("batch", "none")]
+    configuration = config.validate({"name": "test", "training": {"conditions": conditions}})
+
+    def trained(condition: str, checksum: str) -> None:
+        path = tables.results_folder(configuration) / "training" / f"{condition}.parquet"
+        provenance = {"settings": jobs.for_condition(configuration, condition), "data": {"checksum": checksum}}
+        tables.write(path, history(condition, 0.9), COLUMNS, provenance | {"device": "a GPU", "revision": checksum})
+
+    trained("batch-0.1", "1")
+    trained("none-0.1", "1")
+    expected = {"data": {"checksum": "1"}, "device": "a GPU", "revision": "1"}
+    assert origins(configuration) == {"batch-0.1": expected, "none-0.1": expected}
+    trained("none-0.1", "2")
+    with pytest.raises(UserError, match=r"none-0\.1 and batch-0\.1 were trained on different images; `python"):
+        origins(configuration)

@@ -17,8 +17,9 @@ try:
 except UserError as error:
     sys.exit(f"Error: {error}")
 
-# The report's texts read the resolved settings, and what is missing from it.
+# The report's texts read the resolved settings, what the images are called, and what is missing from it.
 config.update(configuration.model_dump(mode="json"))
+config["images"] = configuration.data.name
 config["missing"] = json.loads(os.getenv(incomplete_report.MISSING, "{}"))
 
 # Jobs run with the Python that runs Snakemake, also when its environment is not activated.

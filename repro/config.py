@@ -8,6 +8,7 @@ the JSON schema (`workflow/schemas/configuration.schema.json`) and the reference
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -101,6 +102,12 @@ class Data(Section):
         None, description="Use this many test images, equally many of each class; null: all."
     )
     label: Text | None = Field(None, description="Name of the data in figures and tables; null: the source's own name.")
+
+    @property
+    def name(self) -> str:
+        """What figures, tables and captions call the images."""
+        own = {"synthetic": "synthetic images", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+        return self.label or own.get(self.source) or os.path.basename(os.path.realpath(os.path.expanduser(self.folder)))
 
     @model_validator(mode="after")
     def _consistent(self) -> Data:

@@ -38,7 +38,7 @@ TIMEOUT = 30.0  # seconds without a sign of life from a server
 VERSION = 1  # of the kept files; raise it when the same settings give other arrays
 
 Arrays = dict[str, NDArray[Any]]  # TENSORS, class_names and, once complete, checksum
-Source = tuple[str, Any, Callable[[], Arrays]]  # name, what the content depends on, and what decodes it
+Source = tuple[Any, Callable[[], Arrays]]  # what the content depends on, and what decodes it
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,26 +100,25 @@ def load(settings: config.Data) -> ImageData:
     """
     try:
         # Path.expanduser has no name for a user that does not exist, and says so in a RuntimeError.
-        name, arrays = _load(settings, Path(os.path.expanduser(settings.folder)))
+        arrays = _load(settings, Path(os.path.expanduser(settings.folder)))
     except OSError as error:
         place = error.filename or settings.folder
         raise UserError(f"data: {place} cannot be read ({error.strerror or error}); check its permissions.") from None
     return ImageData(
-        name=settings.label or name,
+        name=settings.name,
         checksum=str(arrays["checksum"]),
         **{key: torch.from_numpy(arrays[key]) for key in TENSORS},
         class_names=tuple(arrays["class_names"].tolist()),
     )
 
 
-def _load(settings: config.Data, folder: Path) -> tuple[str, Arrays]:
-    """The source's own name and the arrays."""
+def _load(settings: config.Data, folder: Path) -> Arrays:
     if settings.source == "synthetic":
-        name, identity, decode = _synthetic(settings)
+        identity, decode = _synthetic(settings)
     elif settings.source == "image_folder":
-        name, identity, decode = _image_folder(folder)
+        identity, decode = _image_folder(folder)
     else:
-        name, identity, decode = _official(settings, folder)
+        identity, decode = _official(settings, folder)
 
     wanted = {"train": settings.train_images, "test": settings.test_images}
     digest = hashlib.sha256(json.dumps([VERSION, settings.source, identity, wanted]).encode()).hexdigest()
@@ -133,7 +132,7 @@ def _load(settings: config.Data, folder: Path) -> tuple[str, Arrays]:
             tables.write_atomically(kept, buffer.getvalue())
         except UserError as error:  # as in a read-only image folder
             print(f"The decoded images are not kept, so each step decodes them again: {error}", file=sys.stderr)
-    return name, arrays
+    return arrays
 
 
 def normalise(images: torch.Tensor, data: ImageData) -> torch.Tensor:
@@ -222,16 +221,16 @@ def _synthetic(settings: config.Data) -> Source:
         parts = synthetic_images.generate(train, test)
         return dict(zip(TENSORS, parts, strict=True)) | {"class_names": np.array(synthetic_images.CLASS_NAMES)}
 
-    return "synthetic images", Path(synthetic_images.__file__).read_text(encoding="utf-8"), decode
+    return Path(synthetic_images.__file__).read_text(encoding="utf-8"), decode
 
 
 def _official(settings: config.Data, folder: Path) -> Source:
     # As long to import as torch itself, so only where the official archive is asked for.
     from torchvision.datasets import CIFAR10, CIFAR100
 
-    name, official = ("CIFAR-10", CIFAR10) if settings.source == "cifar10" else ("CIFAR-100", CIFAR100)
+    official = CIFAR10 if settings.source == "cifar10" else CIFAR100
     if settings.archive is None:
-        return name, official.tgz_md5, lambda: _decode_archive(_download(official, settings.mirrors, folder), official)
+        return official.tgz_md5, lambda: _decode_archive(_download(official, settings.mirrors, folder), official)
 
     # Verified at every call, also when its images are kept already: a setting is never ignored.
     path = Path(os.path.expanduser(settings.archive))
@@ -245,7 +244,7 @@ def _official(settings: config.Data, folder: Path) -> Source:
             f"data.archive: {path} is truncated or not the official archive, "
             f"its MD5 is {found} instead of {official.tgz_md5}; {remedy}."
         )
-    return name, official.tgz_md5, lambda: _decode_archive(content, official)
+    return official.tgz_md5, lambda: _decode_archive(content, official)
 
 
 def _download(official: "type[CIFAR10]", mirrors: list[str], folder: Path) -> bytes:
@@ -364,7 +363,7 @@ def _image_folder(folder: Path) -> Source:
             arrays[f"{part}_labels"] = np.array([label for _, label in files[part]], dtype=np.int64)
         return arrays
 
-    return folder.resolve().name, identity, decode
+    return identity, decode
 
 
 def _classes(folder: Path) -> list[str]:

@@ -416,6 +416,7 @@ def test_planning_imports_no_heavy_library():
         "functools",
         "hashlib",
         "json",
+        "os",
         "pathlib",
         "re",
         "typing",

@@ -10,9 +10,8 @@ from torch.nn import functional
 
 from repro.config import Configuration, Normalisation
 from repro.datasets import ImageData
-from repro.errors import UserError
 from repro.networks import ResidualNetwork
-from repro.training.batches import epoch_batches, steps_per_epoch
+from repro.training.batches import epoch_batches
 
 
 @dataclass(frozen=True)
@@ -61,11 +60,6 @@ def training_batches(
     configuration: Configuration, data: ImageData, device: torch.device, seed: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The mini-batches of steps 1, 2, ... of ordinary training, epoch after epoch, without end."""
-    if steps_per_epoch(len(data.train_images), configuration.batch_size) == 0:
-        raise UserError(
-            f"batch_size is {configuration.batch_size}, but {data.name} has only {len(data.train_images)} training "
-            "images; lower batch_size or raise data.train_images."
-        )
     augmentation = configuration.training.augmentation
     for epoch in itertools.count():
         for images, labels in epoch_batches(data, configuration.batch_size, seed, epoch, augmentation, device):

@@ -151,7 +151,7 @@ def plot(table: pd.DataFrame) -> Figure:
         for (initialisation, normalisation), group in states.groupby(["initialisation", "normalisation"]):
             levels = group.groupby("layer")[column].agg(["median", "min", "max"])
             colour = style.INITIALISATION_COLOURS[str(initialisation)]
-            axis.plot(levels.index, levels["median"], LINES[str(normalisation)], color=colour, lw=1.2)
+            axis.plot(levels.index, levels["median"], f".{LINES[str(normalisation)]}", color=colour, lw=1.2, ms=4)
             axis.fill_between(levels.index, levels["min"], levels["max"], color=colour, alpha=0.15, lw=0)
         axis.set(xlabel="layer", ylabel=label)
     axes[1, 0].set_yscale("log")

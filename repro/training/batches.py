@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from repro.datasets import ImageData, normalise
+from repro.errors import UserError
 
 PADDING = 4  # pixels of zeros (black) on each side before a random crop
 
@@ -56,8 +57,17 @@ def augment(images: Tensor, offsets: Tensor, flips: Tensor) -> Tensor:
     return picked.permute(0, 3, 1, 2)
 
 
-def steps_per_epoch(images: int, batch_size: int) -> int:
-    """Number of full mini-batches; the images left over (80 of CIFAR-10's) sit out, others in each epoch."""
+def steps_per_epoch(data: ImageData, batch_size: int) -> int:
+    """Number of full mini-batches; the images left over (80 of CIFAR-10's) sit out, others in each epoch.
+
+    Raises `UserError` when there is none.
+    """
+    images = len(data.train_images)
+    if images < batch_size:
+        raise UserError(
+            f"batch_size is {batch_size}, but {data.name} has only {images} training images; lower batch_size or raise "
+            "data.train_images."
+        )
     return images // batch_size
 
 
@@ -69,7 +79,7 @@ def epoch_batches(
     Images are normalised with the training images' channel means and standard deviations.
     """
     plan = epoch_plan(len(data.train_images), seed, epoch)
-    for step in range(first, steps_per_epoch(len(data.train_images), batch_size)):
+    for step in range(first, steps_per_epoch(data, batch_size)):
         chosen = plan.order[step * batch_size : (step + 1) * batch_size]
         images, labels = data.train_images[chosen].to(device), data.train_labels[chosen].to(device)
         if augmentation:

@@ -18,7 +18,6 @@ import torch
 from repro import datasets, devices, jobs, locks, networks, probes, tables
 from repro.config import Condition, Configuration
 from repro.datasets import ImageData
-from repro.errors import UserError
 from repro.training import batches, descent, moments, network_run
 from repro.training.network_run import Interrupted, NetworkRun
 from repro.training.results import HISTORY_COLUMNS, MOMENT_COLUMNS
@@ -42,11 +41,6 @@ def train(configuration: Configuration, name: str, beside: Sequence[str] = (), w
     device = devices.prepare(configuration.device, configuration.training.precision)
     devices.keep_memory()
     data = datasets.load(configuration.data)
-    if batches.steps_per_epoch(len(data.train_images), configuration.batch_size) == 0:
-        raise UserError(
-            f"batch_size is {configuration.batch_size}, but {data.name} has only {len(data.train_images)} training "
-            "images; lower batch_size or raise data.train_images."
-        )
     folder = tables.results_folder(configuration)
     fingerprint = {"device": devices.describe(device), "torch": str(torch.__version__)}
     images = data.to(device)

@@ -77,7 +77,7 @@ class NetworkRun:
         self.path = path
         self.fingerprint = fingerprint
         self.checkpoint_minutes = settings.checkpoint_minutes
-        self.steps_per_epoch = steps_per_epoch(len(data.train_images), configuration.batch_size)
+        self.steps_per_epoch = steps_per_epoch(data, configuration.batch_size)
         network = ResidualNetwork(
             configuration.network.model_copy(update={"depth": settings.depth or configuration.network.depth}),
             condition.normalisation,

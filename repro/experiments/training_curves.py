@@ -180,7 +180,8 @@ def _large_rates_diverge(table: pd.DataFrame) -> Verdict:
     if rate == without["initial_learning_rate"].min() and lost == 0:
         return verdict(None, f"without BN only {rate:g} was tried")
     text = f"without BN {lost} of {len(tried)} seeds diverged at {rate:g}; with BN the largest rate to finish is "
-    return verdict(lost == len(tried), f"{text}{with_.index.max():g}")
+    largest = with_.index.max()
+    return verdict(lost == len(tried), f"{text}{largest:g}, ending at {with_.loc[[largest]].mean():.1f} %")
 
 
 CLAIMS = [

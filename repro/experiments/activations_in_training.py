@@ -5,6 +5,8 @@ shows the moments at initialisation only; training records them on the way, at t
 `training.moments_after`, so this takes no further time.
 """
 
+import math
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -14,7 +16,7 @@ from repro.config import Configuration
 from repro.training.results import MOMENT_COLUMNS, gather
 
 COLUMNS = MOMENT_COLUMNS
-COLUMNS_OF_PANELS = 4
+COLUMNS_OF_PANELS = 4  # at most
 MOMENTS = {"log_standard_deviation": "-", "log_mean": ":"}  # and how their lines look
 
 
@@ -52,8 +54,8 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
 def plot(table: pd.DataFrame) -> Figure:
     """One panel per condition: ln(std) (solid) and ln|mean| (dotted) against the layer, a colour per epoch."""
     conditions = list(table["condition"].unique())
-    columns = min(COLUMNS_OF_PANELS, len(conditions))
-    rows = -(-len(conditions) // columns)
+    rows = math.ceil(len(conditions) / COLUMNS_OF_PANELS)
+    columns = math.ceil(len(conditions) / rows)
     options = {"sharex": True, "sharey": True}
     figure, axes = style.panels(rows, columns, width=2.4 * columns + 1.2, height=2.3 * rows + 0.4, **options)
     for axis in axes.flat[len(conditions) :]:

@@ -6,6 +6,8 @@ What should come out: at the same small rate BN is no better than no BN; the gai
 without BN diverges.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -88,9 +90,10 @@ def plot(table: pd.DataFrame) -> Figure:
 
 
 def _final_accuracies(axis: Axes, table: pd.DataFrame) -> None:
-    """Final test accuracy against the learning rate; a cross at the bottom for each rate at which seeds diverged."""
+    """Final test accuracy against the learning rate; below, a cross and a number for seeds that diverged."""
     ends = outcomes(table)
-    for normalisation, chosen in ends.groupby("normalisation"):
+    below = axis.get_xaxis_transform()
+    for place, (normalisation, chosen) in enumerate(ends.groupby("normalisation")):
         colour = style.COLOURS[str(normalisation)]
         finals = (100 * chosen["test_accuracy"]).groupby(chosen["initial_learning_rate"]).agg(["mean", "std", "count"])
         finals = finals[finals["count"] > 0]
@@ -98,18 +101,14 @@ def _final_accuracies(axis: Axes, table: pd.DataFrame) -> None:
         axis.errorbar(finals.index, finals["mean"], finals["std"], fmt="o-", ms=4, color=colour, capsize=3, label=name)
         lost = chosen[chosen["status"] == "diverged"].groupby("initial_learning_rate").size()
         for rate, count in lost.items():
-            transform = axis.get_xaxis_transform()
-            axis.plot([rate], [0.04], "x", color=colour, transform=transform)
-            axis.annotate(
-                f"{count} diverged",
-                (rate, 0.09),
-                xycoords=transform,
-                rotation=90,
-                ha="center",
-                va="bottom",
-                fontsize=6.5,
-                color=colour,
-            )
+            height = 0.04 + 0.06 * place
+            axis.plot([rate], [height], "x", color=colour, transform=below)
+            look: dict[str, Any] = {"fontsize": 6.5, "color": colour, "ha": "right", "va": "center"}
+            axis.annotate(str(count), (rate, height), (-5, 0), below, "offset points", **look)
+    if (ends["status"] == "diverged").any():
+        low, high = axis.get_ylim()
+        axis.set_ylim(low - 0.25 * (high - low), high)
+        axis.plot([], [], "x", color="0.4", label="diverged, seeds")
     axis.set(xscale="log", xlabel="learning rate", ylabel="final test accuracy, %", title="final, error bars ±1 std")
     axis.legend(loc="best")
 

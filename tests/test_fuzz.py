@@ -41,7 +41,7 @@ def originals(tmp_path_factory) -> dict[str, tuple[pd.DataFrame, dict[str, Any],
     found = {}
     for name in NAMES:
         table, provenance = tables.read(file_of(PUBLISHED, name))
-        tables.write(file_of(folder, name), table, experiment(name).COLUMNS, provenance)
+        tables.write(file_of(folder, name), table, experiment(name, "judge").COLUMNS, provenance)
         found[name] = (table, provenance, folder)
     return found
 

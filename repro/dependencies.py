@@ -45,7 +45,7 @@ Step = Literal["measure", "draw", "judge"]
 
 @dataclass(frozen=True)
 class Sources:
-    """What decides a step's outcome: the `code` it uses of its own module, as a digest, and `files` of other modules.
+    """What decides a step's outcome: the `code` it uses of its own module, by a digest, and `files` of other modules.
 
     Comments, docstrings and layout do not change the digest. Files are relative to the repository's root and sorted.
     """
@@ -58,12 +58,13 @@ class Sources:
 def of_experiment(experiment: str, step: Step) -> Sources:
     """What decides an experiment's table, its figure and summary, or its verdicts."""
     module = f"repro.experiments.{experiment}"
-    tree = part(_read(module), PARTS[step])
+    tree = part(_read(module), PARTS[step], str(_file(module)))
     imported = {name for node in _import_statements(tree) for name in _imports(node, module)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             node.value.value = ""  # a docstring
-    code = hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
+    # Snakemake shows it when it says what has changed.
+    code = f"to {step}, {experiment}.py has {hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:12]}"
     return Sources(code, _files(imported, WITHOUT_RESULT | AFTER_MEASURING if step == "measure" else WITHOUT_RESULT))
 
 
@@ -72,13 +73,13 @@ def files(module: str) -> list[str]:
     return _files([module], WITHOUT_RESULT | AFTER_MEASURING)
 
 
-def part(source: str, names: Collection[str]) -> ast.Module:
+def part(source: str, names: Collection[str], filename: str = "<unknown>") -> ast.Module:
     """The top-level statements of a module's `source` that define `names`, and those that these use, to the last.
 
     Imports that are not used are left out. Statements that define nothing, like a call or a block, belong to every
     part.
     """
-    tree = ast.parse(source)
+    tree = ast.parse(source, filename)
     used, chosen = set(names), set[ast.stmt]()
     grown = True
     while grown:

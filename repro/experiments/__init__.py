@@ -63,7 +63,7 @@ def experiment(name: str, step: dependencies.Step) -> Experiment:
     """
     path = Path(__file__).with_name(f"{experiment_entry(name)['name']}.py")
     module = ModuleType(f"{__name__}.{path.stem}")
-    part = dependencies.part(path.read_text(encoding="utf-8"), dependencies.PARTS[step])
+    part = dependencies.part(path.read_text(encoding="utf-8"), dependencies.PARTS[step], str(path))
     exec(compile(part, path, "exec"), vars(module))
     return cast(Experiment, module)
 

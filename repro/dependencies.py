@@ -113,10 +113,14 @@ def _defined(statement: ast.stmt) -> set[str]:
         return {statement.name}
     if isinstance(statement, ast.Import | ast.ImportFrom):
         return {_bound(alias) for alias in statement.names}
-    if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
-        nodes = ast.walk(statement)
-        return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    return set()
+    targets: list[ast.expr] = []
+    if isinstance(statement, ast.Assign):
+        targets = statement.targets
+    elif isinstance(statement, ast.AnnAssign | ast.AugAssign):
+        targets = [statement.target]
+    # A part of something else, as in COLUMNS["x"] = ..., is no name.
+    names = {target.id for target in targets if isinstance(target, ast.Name)}
+    return names if len(names) == len(targets) else set()
 
 
 def _bound(alias: ast.alias) -> str:

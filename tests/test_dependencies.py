@@ -21,6 +21,9 @@ from repro.claims import Claim, verdict
 register("something")
 COLUMNS = {"x": "a length"}
 COLUMNS["y"] = "another"
+COLUMNS["z"], EXTRA = [name for name in ("a third", "a fourth")]
+for letter in ("v", "w"):
+    COLUMNS[letter] = "more"
 SCALE: float = 2.0
 SCALE *= 3
 LIMIT = COLOUR = 4
@@ -48,7 +51,21 @@ def names(tree: ast.Module) -> set[str]:
 
 def test_a_part_is_what_its_names_use_to_the_last():
     assert names(dependencies.part(MODULE, {"measure"})) == {
-        *("register", "COLUMNS", "SCALE", "measure", "configuration", "_scaled", "probes", "np", "values", "float")
+        *(
+            "register",
+            "COLUMNS",
+            "EXTRA",
+            "letter",
+            "name",
+            "SCALE",
+            "measure",
+            "configuration",
+            "_scaled",
+            "probes",
+            "np",
+            "values",
+            "float",
+        )
     }
     assert names(dependencies.part(MODULE, {"CLAIMS"})) >= {"CLAIMS", "Claim", "verdict", "LIMIT"}
     assert "measure" not in names(dependencies.part(MODULE, {"plot", "CLAIMS"}))
@@ -58,6 +75,8 @@ def test_a_part_is_what_its_names_use_to_the_last():
     ("before", "after", "changed"),
     [
         ("a length", "a width", {"measure", "draw", "judge"}),  # a statement that defines nothing uses COLUMNS
+        ("a third", "a fifth", {"measure", "draw", "judge"}),
+        ('"more"', '"most"', {"measure", "draw", "judge"}),
         ("2.0", "2.5", {"measure"}),
         ("SCALE *= 3", "SCALE *= 4", {"measure"}),
         ("SCALE * np", "SCALE / np", {"measure"}),

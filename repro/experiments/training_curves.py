@@ -6,8 +6,6 @@ What should come out: at the same small rate BN is no better than no BN; the gai
 without BN diverges.
 """
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -103,8 +101,17 @@ def _final_accuracies(axis: Axes, table: pd.DataFrame) -> None:
         for rate, count in lost.items():
             height = 0.04 + 0.06 * place
             axis.plot([rate], [height], "x", color=colour, transform=below)
-            look: dict[str, Any] = {"fontsize": 6.5, "color": colour, "ha": "right", "va": "center"}
-            axis.annotate(str(count), (rate, height), (-5, 0), below, "offset points", **look)
+            axis.annotate(
+                str(count),
+                (rate, height),
+                (-5, 0),
+                below,
+                "offset points",
+                fontsize=6.5,
+                color=colour,
+                ha="right",
+                va="center",
+            )
     if (ends["status"] == "diverged").any():
         low, high = axis.get_ylim()
         axis.set_ylim(low - 0.25 * (high - low), high)

@@ -54,16 +54,17 @@ def origins(configuration: Configuration) -> dict[str, dict[str, Any]]:
 
     Raises `UserError` like `gather`, and when conditions were trained on different images.
     """
-    found: dict[str, dict[str, Any]] = {}
+    found = {}
     for condition in configuration.training.conditions:
         _, provenance = _read(configuration, condition.name)
-        first = next(iter(found), condition.name)
-        if provenance["data"] != found.get(first, provenance)["data"]:
+        found[condition.name] = {key: value for key, value in provenance.items() if key != "settings"}
+    first, *others = found
+    for other in others:
+        if found[other]["data"] != found[first]["data"]:
             raise UserError(
-                f"{condition.name} and {first} were trained on different images; `python -m repro train` each again: "
+                f"{other} and {first} were trained on different images; `python -m repro train` each again: "
                 "what was trained on the present ones is kept."
             )
-        found[condition.name] = {key: value for key, value in provenance.items() if key != "settings"}
     return found
 
 

@@ -1,5 +1,5 @@
 # Needs Python >= 3.11, git and make; everything else is set up inside this folder.
-.PHONY: help setup reproduce figures test check
+.PHONY: help setup reproduce figures verify test check
 .DEFAULT_GOAL := help
 
 UV := $(shell uv --version > /dev/null 2>&1 && command -v uv || echo .tools/bin/uv)
@@ -8,6 +8,7 @@ BIN := .venv/bin
 help:
 	@echo "make reproduce   run the whole workflow with config/quick.yaml: embedded images, two CPU cores, minutes"
 	@echo "make figures     redraw the published figures from results/published, without measuring anything"
+	@echo "make verify      measure two shipped tables again and compare them"
 	@echo "make test        check the code and run the tests"
 	@echo "make setup       set up the environment in .venv, which the others do by themselves"
 	@echo "uv run snakemake --help, uv run python -m repro --help: everything else"
@@ -33,12 +34,16 @@ reproduce: setup
 figures: setup
 	$(BIN)/python -m repro figures
 
+verify: setup
+	$(BIN)/python -m repro verify
+
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
+	$(BIN)/lint-imports --no-cache
 
 # Tests run side by side, each on one thread; those that share a run of the workflow stay together.
 test: check

@@ -7,9 +7,19 @@ import re
 import sys
 from pathlib import Path
 
-from repro import dependencies, expected_time, incomplete_report, jobs, locks
-from repro.config import experiment_entry, experiment_names, validate
-from repro.errors import UserError
+from repro.machine import locks
+from repro.machine.errors import UserError
+from repro.machine.files import write_atomically
+from repro.settings import catalogue
+from repro.settings.configuration import validate
+from repro.workflow import (
+    captions,
+    dependencies,
+    expected_time,
+    incomplete_report,
+    jobs,
+    progress,
+)
 
 try:
     configuration = validate(config)
@@ -17,9 +27,11 @@ try:
 except UserError as error:
     sys.exit(f"Error: {error}")
 
-# The report's texts read the resolved settings, what the images are called, and what is missing from it.
-config.update(configuration.model_dump(mode="json"))
-config["images"] = configuration.data.name
+# The report's texts read the resolved settings, what each item was measured on, and what is missing from it.
+config.update(configuration.resolved())
+config["measured"] = {
+    name: captions.measured_on(configuration, name) for name in configuration.chosen
+}
 config["missing"] = json.loads(os.getenv(incomplete_report.MISSING, "{}"))
 
 # Jobs run with the Python that runs Snakemake, also when its environment is not activated.
@@ -27,21 +39,23 @@ os.environ.update(
     PATH=os.pathsep.join([os.path.dirname(sys.executable), os.getenv("PATH", "")])
 )
 
-RESULTS = f"results/{configuration.name}"
-FIGURES = f"paper_figures/{configuration.name}"
-# name -> item of the paper, what it needs, format of its table
-EXPERIMENTS = {name: experiment_entry(name) for name in experiment_names()}
+RESULTS = str(configuration.results_folder)
+FIGURES = str(configuration.figures_folder)
+# The resolved configuration, which the steps read. What each depends on is in its rule's `params`.
+CONFIGURATION = f"{RESULTS}/configuration.json"
+# name -> item of the paper, its table's format, its columns
+EXPERIMENTS = {name: catalogue.entry(name) for name in configuration.chosen}
 # name -> its figure and its table: what asking for it means
 ITEMS = {
     name: [
-        f"{FIGURES}/{entry['item']}.pdf",
-        f"{RESULTS}/{name}.{entry['table']}",
+        f"{FIGURES}/{entry.item}.pdf",
+        f"{RESULTS}/{name}.{entry.table}",
         f"{RESULTS}/{name}.json",
     ]
     for name, entry in EXPERIMENTS.items()
 }
-CONDITIONS = [condition.name for condition in configuration.training.conditions]
-# condition -> those that its job trains beside it on a GPU; these -> the condition in whose job they are trained
+RUNS = configuration.runs
+# run -> those that its job trains beside it on a GPU; these -> the run in whose job they are trained
 BESIDE = {first: others for first, *others in jobs.trained_together(configuration)}
 TRAINED_IN = {other: first for first in BESIDE for other in BESIDE[first]}
 
@@ -62,7 +76,7 @@ rule figures:
 # Everything that needs no full training.
 rule initialisation:
     input:
-        [ITEMS[name] for name in ITEMS if EXPERIMENTS[name]["needs"] != "training"],
+        [ITEMS[name] for name in ITEMS if not configuration.needs_training(name)],
 
 
 report: "workflow/report/workflow.rst"
@@ -72,22 +86,30 @@ report: "workflow/report/workflow.rst"
 # it, so that the same command goes on.
 alone = contextlib.ExitStack()
 
+if not workflow.output_settings.dryrun:
+    progress.attach()
+
 
 onstart:
     try:
         alone.enter_context(
             locks.alone(Path(RESULTS, ".workflow.lock"), f"{RESULTS} is being made")
         )
+        content = json.dumps(configuration.resolved(), indent=2) + "\n"
+        write_atomically(Path(CONFIGURATION), content.encode())
     except UserError as error:
         sys.exit(f"Error: {error}")
 
 
 onerror:
+    incomplete_report.leave_out_of_date(
+        workflow.scheduler.failed, workflow.persistence
+    )
     incomplete_report.make(configuration, workflow.dag, workflow.scheduler.failed)
 
 
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/measure.smk"
-include: "workflow/rules/figures.smk"
+include: "workflow/rules/show.smk"
 include: "workflow/rules/report.smk"

@@ -4,37 +4,51 @@ The steps read the same configuration files as the workflow and write the same f
 """
 
 import argparse
+import contextlib
 import json
+import math
 import os
-import platform
 import sys
-import time
-import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
 
-from repro import config
-from repro.errors import UserError
+from repro.machine.errors import UserError
 
-if TYPE_CHECKING:
-    import pandas as pd
+# Here is parsing only; a step's work is in the room it belongs to. torch takes seconds to import, so each step imports
+# what it needs when it runs.
 
-# torch takes seconds to import, so each step imports what it needs when it runs.
+MOST_THREADS = 4096
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one step; returns the exit code: 0, or 2 after one clear sentence about what the user can mend."""
-    options = _parser().parse_args(arguments)
+    """Run one step; returns the exit code: 0, or 2 after one clear sentence about what the user can mend.
+
+    What is wrong with the code itself is let through, so that its traceback shows the line.
+    """
     try:
+        options = _parser().parse_args(arguments)
         options.run(options)
+        sys.stdout.flush()
     except UserError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:
+    except OSError as error:
+        if not _output_fails():
+            raise
+        # Nobody reads what is still to be printed; Python would try once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # as by `| head`
+            return 0
+        print(f"Error: The output cannot be written ({error.strerror}); write it elsewhere.", file=sys.stderr)
+        return 2
     return 0
+
+
+def _output_fails() -> bool:
+    try:
+        print(flush=True)
+    except OSError:
+        return True
+    return False
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,41 +61,42 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=["config/quick.yaml"],
         metavar="OVERLAY",
-        help="configuration files, or YAML mappings like '{network: {depth: 20}}', laid over each other "
+        help="configuration files, or YAML mappings like '{recipe: {depth: 20}}', laid over each other "
         "(default: config/quick.yaml)",
     )
-    configured.add_argument("--threads", type=_positive, default=os.cpu_count(), help="CPU threads (default: all)")
+    threaded = argparse.ArgumentParser(add_help=False)
+    threaded.add_argument("--threads", type=_threads, default=os.cpu_count(), help="CPU threads (default: all)")
 
     tables = argparse.ArgumentParser(add_help=False)
     tables.add_argument("--tables", type=Path, default=Path("results/published"), help="folder with the tables")
+    tables.add_argument(
+        "--config", nargs="+", metavar="OVERLAY", help="refuse tables that were measured under another configuration"
+    )
 
     waiting = argparse.ArgumentParser(add_help=False)
     waiting.add_argument("--wait", action="store_true", help="wait for a process that does this already; else refuse")
 
-    step = steps.add_parser("data", parents=[configured], help="download or read, verify and decode the images")
+    step = steps.add_parser("data", parents=[configured, threaded], help="download or read, verify and decode images")
+    step.add_argument("digest", nargs="?", help="only the images whose settings have this digest")
     step.set_defaults(run=_data)
 
     step = steps.add_parser(
-        "train", parents=[configured, waiting], help="train one condition with all its seeds, or resume it"
+        "train", parents=[configured, threaded, waiting], help="train one recipe with all its seeds, or resume it"
     )
-    step.add_argument("condition", help="like batch-0.1: normalisation and learning rate, as in the configuration")
+    step.add_argument("recipe", help="its name, like none-lr0.003: the normalisation, and what else is not the base's")
     step.add_argument(
-        "--beside",
-        nargs="*",
-        default=[],
-        metavar="CONDITION",
-        help="train these too, on a GPU side by side with it",
+        "--beside", nargs="*", default=[], metavar="RECIPE", help="train these too, on a GPU side by side with it"
     )
     step.set_defaults(run=_train)
 
-    step = steps.add_parser("measure", parents=[configured, waiting], help="measure one experiment's table")
+    step = steps.add_parser("measure", parents=[configured, threaded, waiting], help="measure one experiment's table")
     step.add_argument("experiment", help="name or item, like activation_growth or fig5")
     step.set_defaults(run=_measure)
 
-    step = steps.add_parser("plot", parents=[tables], help="draw one experiment's figure and summary from its table")
+    step = steps.add_parser("show", parents=[tables], help="draw one experiment's figure and summary from its table")
     step.add_argument("experiment", help="name or item, like activation_growth or fig5")
     step.add_argument("--figures", type=Path, required=True, help="folder to write to")
-    step.set_defaults(run=_plot)
+    step.set_defaults(run=_show)
 
     step = steps.add_parser(
         "figures", parents=[tables], help="draw all figures and decide all claims of a folder of tables"
@@ -93,11 +108,25 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("--output", type=Path, required=True, help="Markdown file to write")
     step.set_defaults(run=_claims)
 
+    step = steps.add_parser("verify", help="measure shipped tables again and compare them value by value")
+    step.add_argument(
+        "experiments",
+        nargs="*",
+        default=["limiting_spectrum", "product_spectra"],
+        metavar="experiment",
+        help="names or items (default: fig8, which takes seconds, and fig9, minutes; table1 needs CIFAR-10)",
+    )
+    step.add_argument("--tables", type=Path, default=Path("results/published"), help="folder with the tables")
+    step.set_defaults(run=_verify)
+
     step = steps.add_parser("benchmark", help="measure how fast training is on this machine, in a few minutes")
     step.add_argument("--depth", type=int, default=110, help="depth of the network (default: 110)")
     step.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: auto")
     step.add_argument(
-        "--seconds", type=float, default=2.0, help="time for each rung of the ladder and each of 3 rounds (default: 2)"
+        "--seconds",
+        type=_seconds,
+        default=2.0,
+        help="time for each rung of the ladder and each of 3 rounds (default: 2)",
     )
     step.set_defaults(run=_benchmark)
 
@@ -106,10 +135,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
+def _threads(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= MOST_THREADS):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST_THREADS}, not {text[:40]!r}")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    seconds = math.nan
+    with contextlib.suppress(ValueError):
+        seconds = float(text)
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0 and up to 3600, not {text[:40]!r}")
+    return seconds
 
 
 def _limit_threads(options: argparse.Namespace) -> None:
@@ -119,165 +157,93 @@ def _limit_threads(options: argparse.Namespace) -> None:
 
 
 def _data(options: argparse.Namespace) -> None:
-    from repro import datasets, tables
+    from repro.images import loading
+    from repro.machine.files import write_atomically
+    from repro.settings.configuration import load
+    from repro.workflow import jobs
 
     _limit_threads(options)
-    configuration = config.load(options.config)
-    data = datasets.load(configuration.data)
-    summary = {
-        "name": data.name,
-        "checksum": data.checksum,
-        "train_images": len(data.train_images),
-        "test_images": len(data.test_images),
-        "classes": list(data.class_names),
-    }
-    path = tables.results_folder(configuration) / "data.json"
-    tables.write_atomically(path, (json.dumps(summary, indent=2) + "\n").encode())
-    print(f"{data.name}: {len(data.train_images)} training and {len(data.test_images)} test images -> {path}")
+    configuration = load(options.config)
+    found = jobs.images(configuration)
+    if options.digest is not None and options.digest not in found:
+        raise UserError(f"The configuration has no images '{options.digest}'; it has {', '.join(found)}.")
+    for digest, images in found.items():
+        if options.digest not in (None, digest):
+            continue
+        data = loading.load(images)
+        summary = {
+            "name": data.name,
+            "checksum": data.checksum,
+            "train_images": len(data.train_images),
+            "test_images": len(data.test_images),
+            "classes": list(data.class_names),
+        }
+        path = configuration.images_file(images)
+        write_atomically(path, (json.dumps(summary, indent=2) + "\n").encode())
+        print(f"{data.name}: {len(data.train_images)} training and {len(data.test_images)} test images -> {path}")
 
 
 def _train(options: argparse.Namespace) -> None:
-    from repro.training import conditions
+    from repro.settings.configuration import load
+    from repro.training import train
 
     _limit_threads(options)
-    print(conditions.train(config.load(options.config), options.condition, options.beside, options.wait))
+    print(train.train(load(options.config), options.recipe, options.beside, options.wait))
 
 
 def _measure(options: argparse.Namespace) -> None:
-    from repro import experiments, jobs, locks, tables
+    from repro.experiments import measuring
+    from repro.settings.catalogue import entry
+    from repro.settings.configuration import load
 
-    configuration = config.load(options.config)
-    entry = config.experiment_entry(options.experiment)
-    name, folder = entry["name"], tables.results_folder(configuration)
-    module = experiments.experiment(name, "measure")
-    with locks.alone(folder / f".{name}.lock", f"{name} is being measured", options.wait):
-        if entry["needs"] in ("network", "steps"):
-            _limit_threads(options)
-        start = time.monotonic()
-        table = module.measure(configuration)
-        settings = jobs.for_experiment(configuration, name)
-        provenance = _provenance(configuration, entry["needs"], settings, time.monotonic() - start)
-        path = folder / f"{name}.{entry['table']}"
-        tables.write(path, table, module.COLUMNS, provenance)
-    print(path)
+    configuration = load(options.config)
+    if configuration.recipes_of(entry(options.experiment).name):
+        _limit_threads(options)
+    print(measuring.measure(configuration, options.experiment, options.wait))
 
 
-def _provenance(
-    configuration: config.Configuration, needs: str, settings: Mapping[str, object], seconds: float
-) -> dict[str, object]:
-    """Where a table comes from that was measured in `seconds`; of one gathered from training, also its conditions."""
-    from repro import tables
+def _show(options: argparse.Namespace) -> None:
+    from repro.experiments import showing
+    from repro.settings.configuration import load
 
-    match needs:
-        case "nothing":
-            return tables.provenance(settings, None, f"{platform.machine()} CPU", seconds)
-        case "training":
-            from repro.training import results
-
-            trained = results.origins(configuration)
-            device = ", ".join(sorted({origin["device"] for origin in trained.values()}))
-            seconds += sum(origin["seconds"] for origin in trained.values())
-            data = next(iter(trained.values()))["data"]
-            return tables.provenance(settings, data, device, seconds) | {"trained": trained}
-        case _:
-            from repro import datasets, devices
-
-            images = datasets.load(configuration.data)
-            data = {"name": images.name, "checksum": images.checksum}
-            return tables.provenance(settings, data, devices.describe(devices.prepare(configuration.device)), seconds)
-
-
-def _plot(options: argparse.Namespace) -> None:
-    from repro import experiments, sources, style
-
-    entry = config.experiment_entry(options.experiment)
-    module = experiments.experiment(entry["name"], "draw")
-    table, provenance = experiments.read_table(options.tables, entry["name"])
-    source = sources.source_line(entry["name"], provenance)
-    with _explained(entry["name"], options.tables):
-        summary, figure = module.summarise(table), module.plot(table)
-        checksums = style.save(figure, options.figures, entry["item"], source)
-    title = f"{entry['item']}: {entry['name'].replace('_', ' ')}"
-    _write_summary(options.figures / f"{entry['item']}.md", title, source, summary, checksums)
-    print(options.figures / f"{entry['item']}.pdf")
-
-
-@contextmanager
-def _explained(name: str, folder: Path) -> Iterator[None]:
-    """Within the block a table with other content than was measured ends in a sentence, whatever it breaks."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[1]
-        raise UserError(
-            f"The table of {name} in {folder} cannot be used ({type(error).__name__} in {Path(place.filename).name}, "
-            f"line {place.lineno}: {' '.join(str(error).split())}); measure it again. If that does not help, the fault "
-            "is in that file."
-        ) from error
-
-
-def _write_summary(
-    path: Path, title: str, source: str, table: "pd.DataFrame", checksums: Mapping[str, str] | None = None
-) -> None:
-    """A summary as Markdown, for people and repositories, and beside it as HTML, for the report.
-
-    `checksums`, by file name, are listed as `sha256sum --check` reads them.
-    """
-    from repro import tables
-
-    text = f"# {title}\n\n{source}\n\n{tables.markdown(table)}\n"
-    if checksums:
-        lines = "\n".join(f"{checksum}  {name}" for name, checksum in checksums.items())
-        text += f"\n```\n{lines}\n```\n"
-    tables.write_atomically(path, text.encode())
-    tables.write_atomically(path.with_suffix(".html"), tables.page(title, source, table).encode())
-
-
-def _present(folder: Path) -> list[str]:
-    """Names of the experiments whose tables are in a folder."""
-    names = [
-        name
-        for name in config.experiment_names()
-        if (folder / f"{name}.{config.experiment_entry(name)['table']}").exists()
-    ]
-    if not names:
-        raise UserError(f"{folder} holds no experiment's table; measure one or name another folder with --tables.")
-    return names
+    configuration = load(options.config) if options.config else None
+    print(showing.show(options.tables, options.figures, options.experiment, configuration))
 
 
 def _figures(options: argparse.Namespace) -> None:
-    for name in _present(options.tables):
-        _plot(argparse.Namespace(experiment=name, tables=options.tables, figures=options.figures))
-    _claims(argparse.Namespace(tables=options.tables, output=options.figures / "claims.md"))
+    from repro.experiments import showing
+    from repro.settings.configuration import load
+
+    configuration = load(options.config) if options.config else None
+    for name in showing.shown_from(options.tables, configuration):
+        print(showing.show(options.tables, options.figures, name, configuration))
+    print(showing.judge(options.tables, options.figures / "claims.md", configuration))
 
 
 def _claims(options: argparse.Namespace) -> None:
-    import pandas as pd
+    from repro.experiments import showing
+    from repro.settings.configuration import load
 
-    from repro import claims, experiments, sources
+    print(showing.judge(options.tables, options.output, load(options.config) if options.config else None))
 
-    verdicts = []
-    for name in _present(options.tables):
-        entry = config.experiment_entry(name)
-        module = experiments.experiment(name, "judge")
-        table, provenance = experiments.read_table(options.tables, name)
-        subject = sources.subject(name, provenance)
-        with _explained(name, options.tables):
-            verdicts.append(claims.judge(entry["item"], module.CLAIMS, table, subject))
-    title = "The paper's claims, decided by the tables measured here"
-    table = pd.concat(verdicts)
-    counts = [f"{(table['outcome'] == outcome).sum()} {outcome}" for outcome in get_args(claims.Outcome)]
-    source = f"Tables of {options.tables}. Of {len(table)} claims: {', '.join(counts)}."
-    _write_summary(options.output, title, source, table)
-    print(options.output)
+
+def _verify(options: argparse.Namespace) -> None:
+    from repro.experiments import verifying
+    from repro.results import tables
+
+    found = verifying.verify(options.tables, options.experiments)
+    print(tables.markdown(found))
+    if (found["within"] == "NO").any():
+        raise UserError(f"Not all numbers are those of {options.tables}, within the tolerances stated above.")
+    print(f"All numbers are those of {options.tables}, within the tolerances stated above.")
 
 
 def _benchmark(options: argparse.Namespace) -> None:
-    from repro import benchmark, tables
+    from repro.results import tables
+    from repro.settings.configuration import validate
+    from repro.training import benchmark
 
-    config.validate({"name": "benchmark", "network": {"depth": options.depth}})
+    validate({"name": "benchmark", "recipe": {"depth": options.depth}, "experiments": {"limiting_spectrum": {}}})
     path = benchmark.run(options.depth, options.device, options.seconds)
     table, _ = tables.read(path)
     print(tables.markdown(table))
@@ -285,11 +251,13 @@ def _benchmark(options: argparse.Namespace) -> None:
 
 
 def _schema(_: argparse.Namespace) -> None:
-    from repro import config_reference, tables
+    from repro.machine.files import write_atomically
+    from repro.settings import reference
+    from repro.settings.configuration import Configuration
 
-    schema = json.dumps(config.Configuration.model_json_schema(), indent=2) + "\n"
-    tables.write_atomically(Path("workflow/schemas/configuration.schema.json"), schema.encode())
-    tables.write_atomically(Path("docs/configuration.md"), config_reference.reference_page().encode())
+    schema = json.dumps(Configuration.model_json_schema(), indent=2) + "\n"
+    write_atomically(Path("workflow/schemas/configuration.schema.json"), schema.encode())
+    write_atomically(Path("docs/configuration.md"), reference.reference_page().encode())
 
 
 if __name__ == "__main__":

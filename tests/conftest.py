@@ -1,11 +1,12 @@
 """Fixtures that several tests share, and the count of faults that a run of the tests has met."""
 
+import sys
 from collections import Counter
 
 import pytest
 import torch
 
-from repro.datasets import ImageData
+from repro.images.data import ImageData
 
 # What tests record with `record_property`, under these names, as they do it.
 FAULTS = ("kills survived", "flipped bytes found", "cut files found", "failed disk calls survived")
@@ -26,6 +27,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def one_thread():
     """Bits depend on the number of threads, and tests run side by side."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def no_figures_left():
+    """Figures that a test drew and did not save would stay open, and matplotlib warns of many."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 def random_images(train: int = 96, test: int = 40, classes: int = 4, size: int = 16) -> ImageData:

@@ -14,11 +14,13 @@ import pandas as pd
 import pytest
 import torch
 
-from repro import datasets, style, tables
-from repro.config import Data
-from repro.errors import UserError
+from repro.images import loading
+from repro.machine.errors import UserError
+from repro.results import style, tables
+from repro.settings.experiment import whole
+from repro.settings.recipe import Images
 from repro.training import checkpoints
-from tests.test_datasets import image_folder
+from tests.images.made import image_folder
 
 NO_SPACE = OSError(28, "No space left on device")
 
@@ -73,7 +75,7 @@ def checkpoint_content(folder: Path) -> float:
 
 
 def table(folder: Path, number: int) -> None:
-    tables.write(folder / "a.csv", pd.DataFrame({"x": [number] * 5}), {"x": "a number"}, {"number": number})
+    tables.write(folder / "a.csv", pd.DataFrame({"x": [number] * 5}), {"x": whole("a number")}, {"number": number})
 
 
 def table_content(folder: Path) -> float:
@@ -135,8 +137,8 @@ def test_whichever_call_fails_old_or_new_is_there(tmp_path, monkeypatch, record_
 
 
 def test_images_with_a_flipped_byte_or_cut_short_are_never_used(tmp_path, capsys, record_property):
-    settings = Data(source="image_folder", folder=str(image_folder(tmp_path / "images")))
-    first = datasets.load(settings)
+    settings = Images(source="image_folder", folder=str(image_folder(tmp_path / "images")))
+    first = loading.load(settings)
     (kept,) = (tmp_path / "images" / "prepared").iterdir()
     sound = kept.read_bytes()
     generator = np.random.default_rng(0)
@@ -146,7 +148,7 @@ def test_images_with_a_flipped_byte_or_cut_short_are_never_used(tmp_path, capsys
     noticed = []
     for content in damaged:
         kept.write_bytes(content)
-        found = datasets.load(settings)
+        found = loading.load(settings)
         assert found.checksum == first.checksum
         assert torch.equal(found.train_images, first.train_images)
         assert torch.equal(found.test_labels, first.test_labels)

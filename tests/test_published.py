@@ -1,48 +1,57 @@
 """The tables that ship with the package: undamaged, documented, and all of the paper's items among them."""
 
 import hashlib
-from pathlib import Path
 
 import pytest
-from pandas.api.types import is_integer_dtype
 
-from repro import config, tables
-from repro.experiments import WHOLE, read_table
+from repro.experiments import showing
+from repro.results import tables
+from repro.settings import catalogue
+from tests.workflow.conftest import ROOT
 
-PUBLISHED = Path(tables.__file__).parents[1] / "results" / "published"
-FIGURES = Path(tables.__file__).parents[1] / "paper_figures" / "published"
+PUBLISHED = ROOT / "results" / "published"
+FIGURES = ROOT / "paper_figures" / "published"
 
 
-SHIPPED = [name for name in config.experiment_names() if (PUBLISHED / f"{name}.json").exists()]
+SHIPPED = [name for name in catalogue.entries() if (PUBLISHED / f"{name}.json").exists()]
 
 
 def test_every_item_of_the_paper_is_shipped():
-    items = {config.experiment_entry(name)["item"] for name in SHIPPED}
+    items = {catalogue.entry(name).item for name in SHIPPED}
     assert {"table1", *(f"fig{number}" for number in range(1, 10))} <= items
     assert {path.stem for path in PUBLISHED.glob("*.json")} == set(SHIPPED)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_published_table_is_whole_and_says_where_it_comes_from(name):
-    entry = config.experiment_entry(name)
-    table, provenance = read_table(PUBLISHED, name)
-    # What is checked of a column's type goes by its name.
-    assert {column for column in table if is_integer_dtype(table[column])} <= WHOLE
-    assert provenance["settings"]["experiments"][name] is not None
+    table, provenance = showing.read(PUBLISHED, name)
+    settings = provenance["settings"]
+    assert settings["experiment"] == name
     assert len(provenance["revision"]) == 40, "measured with uncommitted changes"
-    if entry["needs"] == "nothing":
+    if "recipes" not in settings:
         assert provenance["data"] is None
-    else:
-        assert provenance["data"]["name"].startswith("CIFAR-10")
-        assert len(provenance["data"]["checksum"]) == 64
-    if entry["needs"] in ("network", "steps"):
-        assert provenance["settings"]["network"]["depth"] == 110
-        assert provenance["settings"]["batch_size"] == 128
+        return
+    assert provenance["data"]["name"].startswith("CIFAR-10")
+    assert len(provenance["data"]["checksum"]) == 64
+    assert set(table["recipe"]) == set(settings["recipes"])
+    for recipe in settings["recipes"].values():
+        assert recipe["batch_size"] == 128
+        if not settings["trained"]:
+            assert recipe["depth"] == 110
+            assert recipe["images"]["positions"] == "config/lossless-subset.npz"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_table_carried_over_says_from_where(name):
+    _, provenance = showing.read(PUBLISHED, name)
+    if "carried_over" in provenance:
+        assert set(provenance["carried_over"]) == {"settings_then", "columns_renamed", "columns_gone", "sha256_then"}
+        assert len(provenance["carried_over"]["sha256_then"]) == 64
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_published_figures_are_those_that_were_drawn(name):
-    item = config.experiment_entry(name)["item"]
+    item = catalogue.entry(name).item
     listed = dict(line.split()[::-1] for line in (FIGURES / f"{item}.md").read_text().split("```\n")[1].splitlines())
     assert set(listed) == {f"{item}.{suffix}" for suffix in ("pdf", "svg", "png")}
     for file, checksum in listed.items():

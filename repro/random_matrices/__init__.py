@@ -12,11 +12,9 @@ from repro.random_matrices.asymptotics import (
     fitted_growth,
     largest_singular_value,
     lyapunov_exponents,
-    smallest_singular_value_exponent,
 )
 from repro.random_matrices.convolutions import (
     convolution_matrix,
-    effective_rank,
     effective_rank_of_quadrature,
     periodic_singular_values,
     zero_padded_quadrature,
@@ -26,23 +24,21 @@ from repro.random_matrices.convolutions import (
 from repro.random_matrices.goodness_of_fit import distance_to_law, goodness_of_fit
 from repro.random_matrices.lanczos import extreme_singular_values, golub_kahan_lanczos, spectral_quadrature
 from repro.random_matrices.laws import singular_value_law, squared_singular_value_law
-from repro.random_matrices.rectangular import RectangularSingularValueLaw
 from repro.random_matrices.sampling import gaussian_factors
 from repro.random_matrices.spectra import (
     gaussian_product_spectra,
     graded_product,
-    product_condition,
     product_singular_values,
+    product_singular_values_with_bounds,
     suffix_singular_values,
+    suffix_singular_values_with_bounds,
 )
 
 __all__ = [
-    "RectangularSingularValueLaw",
     "condition_against_depth",
     "condition_decades_per_factor",
     "convolution_matrix",
     "distance_to_law",
-    "effective_rank",
     "effective_rank_of_quadrature",
     "extreme_singular_values",
     "fitted_growth",
@@ -54,13 +50,13 @@ __all__ = [
     "largest_singular_value",
     "lyapunov_exponents",
     "periodic_singular_values",
-    "product_condition",
     "product_singular_values",
+    "product_singular_values_with_bounds",
     "singular_value_law",
-    "smallest_singular_value_exponent",
     "spectral_quadrature",
     "squared_singular_value_law",
     "suffix_singular_values",
+    "suffix_singular_values_with_bounds",
     "zero_padded_quadrature",
     "zero_padded_singular_values",
     "zero_padded_spectrum",

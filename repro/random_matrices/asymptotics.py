@@ -23,7 +23,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import digamma
 from scipy.stats import t as student
 
-from repro.random_matrices.laws import singular_value_law
+from repro.random_matrices.checks import whole_number
+from repro.random_matrices.laws import checked_factors, singular_value_law
 from repro.random_matrices.sampling import gaussian_factors
 from repro.random_matrices.spectra import in_processes, suffix_singular_values
 
@@ -50,20 +51,33 @@ class GrowthRate(NamedTuple):
 
 
 def lyapunov_exponents(size: int, *, scale: float = 1.0) -> Array:
-    """mu_i = log s + (log(2/N) + psi((N - i + 1)/2))/2, descending, (N,): the limits of log(sigma_i)/M.
+    """mu_i = log s + (log(2/N) + psi((N - i + 1)/2))/2: the limits of log(sigma_i)/M for many factors.
+
+    Args:
+        size: N.
+        scale: s, the same for every factor: entries of variance s^2/N.
+
+    Returns:
+        (N,) float64, descending, natural logarithms per factor.
 
     Raises:
         ValueError: for a size below 1 or a scale that is not positive.
+
+    Source: Newman (1986).
     """
-    _check_size(size)
-    if not (np.isfinite(scale) and scale > 0):
-        raise ValueError(f"scale must be finite and positive, got {scale}.")
+    whole_number("size", size)
+    _check_scale(scale)
     return np.asarray(np.log(scale) + 0.5 * (np.log(2 / size) + digamma(np.arange(size, 0, -1) / 2)))
 
 
 def condition_decades_per_factor(size: int) -> float:
     """(psi(N/2) - psi(1/2)) / (2 ln 10): by how many decades one more factor multiplies the condition, for many
-    factors.
+    factors; `size` is N.
+
+    Raises:
+        ValueError: for a size below 1.
+
+    Source: Newman (1986), from the first and the last of `lyapunov_exponents`.
     """
     exponents = lyapunov_exponents(size)
     return float((exponents[0] - exponents[-1]) / np.log(10))
@@ -76,20 +90,28 @@ def largest_singular_value(size: int, factors: int, *, scale: float = 1.0) -> Ed
 
     which makes the limiting density's square-root edge that of the Airy process.  Leading order: N much larger than M.
 
+    Args:
+        size: N.
+        factors: M, at most 10000.
+        scale: s, the same for every factor: entries of variance s^2/N.
+
+    Returns:
+        The limit, mean and standard deviation.
+
     Raises:
-        ValueError: for a size or number of factors below 1.
+        ValueError: for a size or number of factors out of range, a scale that is not positive or whose power s^M is
+            beyond the range of doubles.
+
+    Source: Johnstone (2001); Bornemann (2010).
     """
-    _check_size(size)
-    edge = float(singular_value_law.support(_checked_factors(factors))[1]) * scale**factors
+    whole_number("size", size)
+    _check_scale(scale)
+    with np.errstate(over="ignore"):
+        edge = float(singular_value_law.support(checked_factors(factors))[1] * np.float64(scale) ** factors)
+    if not np.isfinite(edge):
+        raise ValueError(f"scale {scale} to the power of {factors} factors is beyond the range of doubles.")
     unit = edge * factors / (4 * (factors + 1)) * (2 * (factors + 1) / size) ** (2 / 3)
     return EdgeEstimate(edge, edge + unit * _TRACY_WIDOM_MEAN, unit * _TRACY_WIDOM_DEVIATION)
-
-
-def smallest_singular_value_exponent(factors: int) -> float:
-    """-(M+1)/2: sigma_min ~ N^(-(M+1)/2) for fixed M, because F(y) ~ y^(2/(M+1)) near zero and sigma_min sits where F
-    ~ 1/N.
-    """
-    return -(_checked_factors(factors) + 1) / 2
 
 
 def condition_against_depth(
@@ -108,12 +130,13 @@ def condition_against_depth(
         (smallest, largest), each (draws, depths).
 
     Raises:
-        ValueError: for sizes, depths, draws or workers below 1.
+        ValueError: for sizes, depths, draws or workers below 1; as `product_singular_values`.
     """
-    _check_size(size)
-    wanted = [_checked_factors(depth) for depth in depths]
-    if not wanted or draws != int(draws) or draws < 1:
-        raise ValueError(f"at least one depth and one draw are needed, got depths {list(depths)} and draws {draws}.")
+    whole_number("size", size)
+    wanted = [whole_number("a depth, the number of factors,", depth) for depth in depths]
+    whole_number("draws", draws)
+    if not wanted:
+        raise ValueError("at least one depth is needed.")
     extremes = np.stack(in_processes(partial(_chain, size, tuple(wanted)), seed, draws, workers))
     return extremes[:, :, 0], extremes[:, :, 1]
 
@@ -140,6 +163,9 @@ def fitted_growth(
         size: N, for the theory's slope.
         confidence: of the two-sided interval.
 
+    Returns:
+        The mean slope, the ends of its interval and the theory's, in decades per factor.
+
     Raises:
         ValueError: for too few depths or draws, shapes that do not match or values that are not positive.
     """
@@ -161,12 +187,6 @@ def fitted_growth(
     return GrowthRate(mean, mean - float(margin), mean + float(margin), condition_decades_per_factor(size))
 
 
-def _check_size(size: int) -> None:
-    if size != int(size) or size < 1:
-        raise ValueError(f"size must be an integer of at least 1, got {size}.")
-
-
-def _checked_factors(factors: int) -> int:
-    if factors != int(factors) or factors < 1:
-        raise ValueError(f"the number of factors must be an integer of at least 1, got {factors}.")
-    return int(factors)
+def _check_scale(scale: float) -> None:
+    if not (np.isfinite(scale) and scale > 0):
+        raise ValueError(f"scale must be finite and positive, got {scale}.")

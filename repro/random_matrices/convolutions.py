@@ -17,8 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cho_solve_banded, cholesky_banded, svdvals
 from scipy.linalg.lapack import dgbtrf, dgbtrs
 from scipy.sparse import csr_array, kron
-from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
+from repro.random_matrices.checks import whole_number
 from repro.random_matrices.lanczos import SpectralQuadrature, spectral_quadrature
 
 Array = NDArray[np.float64]
@@ -43,8 +44,7 @@ class ConvolutionSpectrum(NamedTuple):
 def convolution_matrix(
     weights: ArrayLike, size: int, *, stride: int = 1, boundary: Literal["zero", "periodic"] = "zero"
 ) -> csr_array:
-    """The matrix of the convolution, (out m^2, in n^2) with m = ceil(n / stride); vectors are (channel, y, x)
-    flattened.
+    """y = A x: the matrix of the convolution, (out m^2, in n^2) with m = ceil(n / stride).
 
     Args:
         weights: (out, in, k, k), k odd.
@@ -52,8 +52,12 @@ def convolution_matrix(
         stride: at least 1.
         boundary: "zero" (padding (k-1)/2, as the network) or "periodic".
 
+    Returns:
+        A sparse float64 array; its vectors are (channel, y, x) flattened.
+
     Raises:
-        ValueError: for weights of another shape or not finite, a size or stride out of range, an unknown boundary.
+        ValueError: for weights of another shape, complex or not finite, a size or stride out of range, an unknown
+            boundary.
     """
     kernel = _checked(weights, size, stride)
     if boundary not in ("zero", "periodic"):
@@ -82,12 +86,17 @@ def _shift(size: int, out_size: int, stride: int, offset: int, boundary: str) ->
 
 
 def periodic_singular_values(weights: ArrayLike, size: int, *, stride: int = 1) -> Array:
-    """All singular values of the convolution with a periodic boundary, descending, (min(out m^2, in n^2),), by FFT.
+    """A = F* diag(B_g) F: all singular values of the convolution with a periodic boundary, those of its Fourier blocks.
 
-    At output frequency g the block is the (out, in stride^2) matrix of transfer functions at the stride^2 input
+    At output frequency g the block B_g is the (out, in stride^2) matrix of transfer functions at the stride^2 input
     frequencies that alias to g, divided by the stride.
 
     Args and errors: as `convolution_matrix`, the size being a multiple of the stride.
+
+    Returns:
+        (min(out m^2, in n^2),) float64, descending.
+
+    Source: Sedghi, Gupta and Long (2019), for stride 1.
     """
     kernel = _checked(weights, size, stride)
     if size % stride:
@@ -111,6 +120,9 @@ def zero_padded_singular_values(weights: ArrayLike, size: int, *, stride: int = 
 
     Args and errors: as `convolution_matrix`; also ValueError when min(out m^2, in n^2) is above 4096 (use
     `zero_padded_spectrum` and `zero_padded_quadrature` there).
+
+    Returns:
+        (min(out m^2, in n^2),) float64, descending.
     """
     matrix = convolution_matrix(weights, size, stride=stride)
     if min(matrix.shape) > _LARGEST_DENSE:
@@ -122,41 +134,59 @@ def zero_padded_singular_values(weights: ArrayLike, size: int, *, stride: int = 
 
 
 def zero_padded_spectrum(weights: ArrayLike, size: int, *, stride: int = 1, seed: int = 0) -> ConvolutionSpectrum:
-    """Norm, smallest singular value and condition of the zero-padded convolution, to about 1e-8 relative.
+    """sigma_max, sigma_min and their ratio of the zero-padded convolution, to about 1e-8 or rounding x condition.
 
     The norm is the root of the largest eigenvalue of A'A, the smallest singular value that of the largest eigenvalue
     of its inverse, both by Lanczos.  A square A is inverted by a banded LU decomposition; for another shape the
     smaller of A A' and A'A is inverted by a banded Cholesky decomposition.
 
-    Args and errors: as `convolution_matrix`; `seed` is that of the Lanczos start vectors.  A singular square operator
-    gives smallest = 0 and an infinite condition.  numpy.linalg.LinAlgError (a ValueError) when an operator that is not
-    square has a condition above 1e5, which squaring would spoil.
+    Args: as `convolution_matrix`; `seed` is that of the Lanczos start vectors.
+
+    Returns:
+        The three.  smallest = 0 and an infinite condition for a square operator that is singular and for one with an
+        input that no output reads (or an output that reads no input), as zero weights or a stride above the kernel's
+        width give.
+
+    Raises:
+        ValueError: as `convolution_matrix`.
+        numpy.linalg.LinAlgError: a subclass of ValueError, for an operator that is not square, otherwise singular or
+            with a condition above 1e5, which squaring would spoil; and where Lanczos does not converge.
     """
     kernel = _checked(weights, size, stride)
+    # taken to size one, so that squares stay in the range of doubles; a power of two changes no digit
+    exponent = int(np.frexp(np.abs(kernel).max())[1])
+    kernel = np.ldexp(kernel, -exponent)
     matrix = convolution_matrix(kernel, size, stride=stride)
     out_channels, in_channels = kernel.shape[:2]
-    if min(matrix.shape) <= _SMALL:
+    rows, columns = matrix.shape
+    # a row, or on the other side a column, of zeros: the smallest singular value is exactly zero
+    unread = bool(np.any(np.abs(matrix).sum(axis=1 if rows <= columns else 0) == 0))
+    if min(rows, columns) <= _SMALL:
         values = svdvals(matrix.toarray())
-        return _spectrum(values[0], values[-1])
+        return _spectrum(values[0], 0.0 if unread else values[-1], exponent)
+    if not kernel.any():
+        return _spectrum(0.0, 0.0, exponent)
     # grid position before channel: neighbours are close, so that the matrix has a narrow band
     matrix = matrix[_channel_last(out_channels, -(-size // stride))][:, _channel_last(in_channels, size)]
-    rows, columns = matrix.shape
     wide = csr_array(matrix if rows <= columns else matrix.T)
     norm = np.sqrt(_largest_eigenvalue(lambda vector: wide @ (wide.T @ vector), min(rows, columns), seed))
+    if unread:
+        return _spectrum(norm, 0.0, exponent)
     if rows == columns:
         inverse = _square_inverse_gram(wide)
         if inverse is None:
-            return _spectrum(norm, 0.0)
+            return _spectrum(norm, 0.0, exponent)
     else:
         inverse = _rectangular_inverse_gram(wide)
     smallest = 1.0 / np.sqrt(_largest_eigenvalue(inverse, min(rows, columns), seed))
     if rows != columns and norm > 1e5 * smallest:
         raise np.linalg.LinAlgError(_ILL_CONDITIONED)
-    return _spectrum(norm, smallest)
+    return _spectrum(norm, smallest, exponent)
 
 
-def _spectrum(norm: float, smallest: float) -> ConvolutionSpectrum:
-    return ConvolutionSpectrum(float(norm), float(smallest), float(norm / smallest) if smallest > 0 else float("inf"))
+def _spectrum(norm: float, smallest: float, exponent: int) -> ConvolutionSpectrum:
+    condition = float(norm / smallest) if smallest > 0 else float("inf")
+    return ConvolutionSpectrum(float(np.ldexp(norm, exponent)), float(np.ldexp(smallest, exponent)), condition)
 
 
 def _channel_last(channels: int, size: int) -> NDArray[np.intp]:
@@ -166,7 +196,12 @@ def _channel_last(channels: int, size: int) -> NDArray[np.intp]:
 def _largest_eigenvalue(apply: Callable[[Array], Array], dimension: int, seed: int) -> float:
     operator = LinearOperator((dimension, dimension), matvec=lambda vector: apply(vector.ravel()), dtype=float)
     start = np.random.default_rng(seed).standard_normal(dimension)
-    return float(eigsh(operator, k=1, which="LA", v0=start, tol=1e-10, return_eigenvectors=False)[0])
+    try:
+        return float(eigsh(operator, k=1, which="LA", v0=start, tol=1e-10, return_eigenvectors=False)[0])
+    except ArpackError as error:
+        raise np.linalg.LinAlgError(
+            f"Lanczos did not find the convolution's extreme singular values: {error}"
+        ) from None
 
 
 def _square_inverse_gram(matrix: csr_array) -> Callable[[Array], Array] | None:
@@ -204,34 +239,30 @@ def _rectangular_inverse_gram(wide: csr_array) -> Callable[[Array], Array]:
 def zero_padded_quadrature(
     weights: ArrayLike, size: int, *, stride: int = 1, probes: int = 20, steps: int = 60, seed: int = 0
 ) -> SpectralQuadrature:
-    """Distribution of the singular values of the zero-padded convolution by stochastic Lanczos quadrature.
+    """mean f(sigma) of the zero-padded convolution, as nodes and weights, by stochastic Lanczos quadrature.
 
-    Args and errors: as `convolution_matrix` and `spectral_quadrature`.
+    Args, returns and errors: as `convolution_matrix` and `spectral_quadrature`.
     """
     matrix = convolution_matrix(weights, size, stride=stride)
     return spectral_quadrature(matrix, probes=probes, steps=steps, seed=seed)
 
 
-def effective_rank(singular_values: ArrayLike) -> float:
-    """exp(-sum p log p) with p = sigma^2 / sum sigma^2: the number of directions that carry the map's energy.
+def effective_rank_of_quadrature(quadrature: SpectralQuadrature) -> tuple[float, float]:
+    """log rank = log E - H / E, E = d mean(sigma^2), H = d mean(sigma^2 log sigma^2): effective rank of a spectrum.
 
-    After Roy and Vetterli, EUSIPCO 2007, who normalise the singular values; here their squares, so that p is the
-    spectrum of the Gram matrix with unit trace.
+    That is rank = exp(-sum p log p) with p = sigma^2 / sum sigma^2: how many directions carry the map's energy.
+
+    Args:
+        quadrature: at least two probes; d is its `dimension`.
+
+    Returns:
+        The estimate and its standard error over the probes (delta method).
 
     Raises:
-        ValueError: for values that are negative, not finite or all zero.
-    """
-    energy = np.asarray(singular_values, dtype=float) ** 2
-    if not np.all(np.isfinite(energy)) or np.any(np.asarray(singular_values) < 0) or not energy.sum() > 0:
-        raise ValueError("singular values must be finite, not negative and not all zero.")
-    share = energy[energy > 0] / energy.sum()
-    return float(np.exp(-np.sum(share * np.log(share))))
+        ValueError: for a single probe.
 
-
-def effective_rank_of_quadrature(quadrature: SpectralQuadrature) -> tuple[float, float]:
-    """`effective_rank` estimated from a quadrature, and its standard error over the probes (delta method).
-
-    With d singular values, E = d mean(sigma^2) and H = d mean(sigma^2 log sigma^2): log rank = log E - H / E.
+    Source: Roy and Vetterli, EUSIPCO 2007, who normalise the singular values; here their squares, so that p is the
+    spectrum of the Gram matrix with unit trace.
     """
     squares = quadrature.nodes**2
     logs = squares * np.log(np.where(squares > 0, squares, 1.0))
@@ -247,13 +278,14 @@ def effective_rank_of_quadrature(quadrature: SpectralQuadrature) -> tuple[float,
 
 
 def _checked(weights: ArrayLike, size: int, stride: int) -> Array:
-    kernel = np.asarray(weights, dtype=float)
+    given = np.asarray(weights)
+    if given.dtype.kind not in "fiub":
+        raise ValueError(f"weights must be real, got dtype {given.dtype}.")
+    kernel = given.astype(np.float64)
     if kernel.ndim != 4 or 0 in kernel.shape or kernel.shape[2] != kernel.shape[3] or kernel.shape[2] % 2 == 0:
         raise ValueError(f"weights must have shape (out, in, k, k) with k odd, got {kernel.shape}.")
     if not np.all(np.isfinite(kernel)):
         raise ValueError("weights contain NaN or infinity.")
-    if size != int(size) or size < kernel.shape[2]:
-        raise ValueError(f"size must be an integer of at least the kernel's width {kernel.shape[2]}, got {size}.")
-    if stride != int(stride) or stride < 1:
-        raise ValueError(f"stride must be an integer of at least 1, got {stride}.")
+    whole_number("size, with this kernel,", size, least=kernel.shape[2])
+    whole_number("stride", stride)
     return kernel

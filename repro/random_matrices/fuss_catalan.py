@@ -15,8 +15,10 @@ Both ends cancel in p, so the code works with two angles v = (M+1)p and u = pi -
 u below pi/2 (left end), where every term below is positive, and v below pi/2 (right end), where the logarithms are
 power series in v^2 whose coefficients, all of one sign, are integer expressions in M divided once.
 
-Sources: Penson and Zyczkowski, Phys. Rev. E 83 (2011) 061118, arXiv 1103.3453; Forrester and Liu, arXiv 1404.5759;
-Liu, Wang and Zhang, arXiv 1412.6777.
+Sources.  The limit law: Alexeev, Goetze and Tikhomirov, arXiv 1012.2586.  Its density as hypergeometric functions:
+Penson and Zyczkowski, Phys. Rev. E 83 (2011) 061118, arXiv 1103.3453.  The parametrisation by p: Biane, Math. Z. 227
+(1998) 143; Haagerup and Moeller, arXiv 1211.4457; Neuschel, Random Matrices Theory Appl. 3 (2014) 1450003; used so by
+Forrester and Liu, arXiv 1404.5759, and Liu, Wang and Zhang, arXiv 1412.6777.
 """
 
 from collections.abc import Callable

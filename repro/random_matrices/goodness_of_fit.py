@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import mannwhitneyu
 
-from repro.random_matrices.laws import singular_value_law
+from repro.random_matrices.laws import checked_factors, singular_value_law
 
 Array = NDArray[np.float64]
 
@@ -46,8 +46,7 @@ def distance_to_law(singular_values: ArrayLike, factors: int, *, scale: float = 
     values = np.asarray(singular_values, dtype=float)
     if values.ndim < 1 or values.size == 0 or not np.all(np.isfinite(values) & (values >= 0)):
         raise ValueError("a spectrum must hold at least one singular value, all finite and not negative.")
-    if factors != int(factors) or factors < 1:
-        raise ValueError(f"the number of factors must be an integer of at least 1, got {factors}.")
+    factors = checked_factors(factors)
     if not (np.isfinite(scale) and scale > 0):
         raise ValueError(f"scale must be finite and positive, got {scale}.")
     values, size = np.sort(values, axis=-1), values.shape[-1]

@@ -16,7 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
+from repro.random_matrices.checks import whole_number
+
 Array = NDArray[np.float64]
+
+
+_REFUSED = "the operator must be real and finite"
 
 
 class Bidiagonalisation(NamedTuple):
@@ -36,7 +41,8 @@ class Bidiagonalisation(NamedTuple):
 class ExtremeSingularValues(NamedTuple):
     """Largest and smallest singular value, each with the distance within which some singular value of A surely lies.
 
-    The estimates approach from inside: largest <= sigma_max and smallest >= sigma_min.
+    The estimates approach from inside: largest <= sigma_max and smallest >= sigma_min.  All of it apart from rounding,
+    some 1e-15 of the largest.
     """
 
     largest: float
@@ -49,7 +55,8 @@ class ExtremeSingularValues(NamedTuple):
 class SpectralQuadrature(NamedTuple):
     """Nodes (Ritz values) and weights, (probes, steps); each row of weights adds up to one.
 
-    `bounds`, of the same shape: within this distance of the node some singular value surely lies. The extreme nodes
+    `bounds`, of the same shape: within this distance of the node some singular value surely lies, rounding apart. The
+    extreme nodes
     approach the extreme singular values from inside. `dimension` is the number of singular values, min(rows, columns).
     """
 
@@ -59,7 +66,11 @@ class SpectralQuadrature(NamedTuple):
     dimension: int
 
     def mean(self, function: Callable[[Array], Array]) -> tuple[float, float]:
-        """Mean of function(sigma) over all singular values: estimate and its standard error over the probes."""
+        """Mean of function(sigma) over all singular values: estimate and its standard error over the probes.
+
+        Raises:
+            ValueError: for a single probe, which has no standard error.
+        """
         estimates = np.sum(self.weights * function(self.nodes), axis=1)
         if len(estimates) < 2:
             raise ValueError("a standard error needs at least two probes.")
@@ -72,30 +83,41 @@ class SpectralQuadrature(NamedTuple):
 
 
 def golub_kahan_lanczos(operator: Any, steps: int, start: Array) -> Bidiagonalisation:
-    """Bidiagonalise A from a start vector with full reorthogonalisation.
+    """A V = U B: bidiagonalise A from a start vector, with full reorthogonalisation.
 
     Args:
         operator: (m, n) `LinearOperator`, or anything `aslinearoperator` takes, with matvec and rmatvec; real.
         steps: k, at most min(m, n).
-        start: (n,) vector, not zero.
+        start: (n,) vector, real, not zero.
 
     Returns:
         B and the residual.  Fewer than `steps` rows when the start vector lies in a smaller invariant subspace.
 
     Raises:
-        ValueError: for steps out of range or a start vector of the wrong shape, zero or not finite.
+        ValueError: for steps out of range; a start vector of the wrong shape, zero, complex or not finite; an operator
+            that is complex or whose products are: NaN, infinite, complex or longer than the range of doubles.
+
+    Source: Golub and Kahan (1965).
     """
-    linear = aslinearoperator(operator)
+    linear = _real(operator)
     rows, columns = linear.shape
-    if steps != int(steps) or not 1 <= steps <= min(rows, columns):
+    steps = whole_number("steps", steps)
+    if steps > min(rows, columns):
         raise ValueError(
             f"steps must be an integer from 1 to {min(rows, columns)} for an operator of shape {linear.shape}."
         )
-    start = np.asarray(start, dtype=float)
-    if start.shape != (columns,) or not np.all(np.isfinite(start)) or not np.any(start):
+    start = np.asarray(start)
+    if (
+        start.shape != (columns,)
+        or start.dtype.kind not in "fiub"
+        or not np.all(np.isfinite(start))
+        or not np.any(start)
+    ):
         raise ValueError(
-            f"the start vector must be finite, not zero and of shape ({columns},), got shape {start.shape}."
+            f"the start vector must be real, finite, not zero and of shape ({columns},), got shape {start.shape} and "
+            f"dtype {start.dtype}."
         )
+    start = start.astype(np.float64)
     state = _Lanczos(linear, start, steps)
     state.advance(steps)
     return state.result()
@@ -109,7 +131,7 @@ class _Lanczos:
         self.operator = operator
         self.left = np.zeros((capacity, rows))  # rows are the vectors u
         self.right = np.zeros((capacity, columns))  # rows are the vectors v
-        self.next_right = start / np.linalg.norm(start)
+        self.next_right = start / _length(start)
         self.diagonal: list[float] = []
         self.superdiagonal: list[float] = []
         self.exhausted = False
@@ -120,20 +142,20 @@ class _Lanczos:
                 return
             k = len(self.diagonal)
             self.right[k] = self.next_right
-            u = self.operator.matvec(self.right[k]).ravel()
+            u = _product(self.operator.matvec, self.right[k])
             if k:
                 u = u - self.superdiagonal[k - 1] * self.left[k - 1]
             u = _orthogonal(u, self.left[:k])
-            alpha = float(np.linalg.norm(u))
+            alpha = _length(u)
             v = np.zeros_like(self.next_right)
             if alpha > self._negligible():
                 self.left[k] = u / alpha
-                v = self.operator.rmatvec(self.left[k]).ravel() - alpha * self.right[k]
+                v = _product(self.operator.rmatvec, self.left[k]) - alpha * self.right[k]
                 v = _orthogonal(v, self.right[: k + 1])
             else:
                 alpha = 0.0
             self.diagonal.append(alpha)
-            beta = float(np.linalg.norm(v))
+            beta = _length(v)
             self.exhausted = beta <= self._negligible()
             self.superdiagonal.append(0.0 if self.exhausted else beta)
             if not self.exhausted:
@@ -147,6 +169,29 @@ class _Lanczos:
         return Bidiagonalisation(np.array(self.diagonal), np.array(self.superdiagonal[:-1]), self.superdiagonal[-1])
 
 
+def _product(apply: Callable[[Array], Any], vector: Array) -> Array:
+    """apply(vector) as a float64 vector.  Unchecked, a NaN would end the recursion as a zero does."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        product = np.asarray(apply(vector)).ravel()
+    if product.dtype.kind not in "fiub":
+        raise ValueError(f"{_REFUSED}, but a product with it has dtype {product.dtype}.")
+    if not np.all(np.isfinite(product)):
+        raise ValueError(f"{_REFUSED}, but a product with it holds NaN or infinity.")
+    return product.astype(np.float64)
+
+
+def _length(vector: Array) -> float:
+    """The Euclidean norm, also where the squares leave the range of doubles."""
+    with np.errstate(over="ignore"):
+        length = float(np.linalg.norm(vector))
+    if not 1e-140 < length < 1e140:
+        largest = float(np.abs(vector).max(initial=0.0))
+        length = largest * float(np.linalg.norm(vector / largest)) if largest > 0 else 0.0
+    if not np.isfinite(length):
+        raise ValueError(f"{_REFUSED}, but a product with it is longer than the range of doubles.")
+    return length
+
+
 def _orthogonal(vector: Array, basis: Array) -> Array:
     """Remove the components along the orthonormal rows of `basis`; twice is enough."""
     for _ in range(2):
@@ -157,7 +202,7 @@ def _orthogonal(vector: Array, basis: Array) -> Array:
 def extreme_singular_values(
     operator: Any, *, seed: int, tolerance: float = 1e-8, maximum_steps: int | None = None
 ) -> ExtremeSingularValues:
-    """Largest and smallest of the min(m, n) singular values of A by Golub-Kahan-Lanczos from a random start vector.
+    """sigma_max and sigma_min of A (of its min(m, n) singular values) by Golub-Kahan-Lanczos from a random vector.
 
     Steps are added until both bounds are below tolerance times the value, or `maximum_steps` is reached: read the
     bounds. The largest settles in tens of steps; the smallest of an ill-conditioned operator may need all min(m, n)
@@ -169,13 +214,18 @@ def extreme_singular_values(
         tolerance: relative.
         maximum_steps: min(m, n) when left out; memory is steps x (m + n) doubles.
 
+    Returns:
+        Both values, their bounds and the number of steps taken.
+
     Raises:
-        ValueError: for a step limit or tolerance out of range.
+        ValueError: for a step limit or tolerance out of range; for an operator as `golub_kahan_lanczos`.
+
+    Source: Golub and Kahan (1965).
     """
     linear = _tall(operator)
     columns = linear.shape[1]
-    limit = columns if maximum_steps is None else maximum_steps
-    if limit != int(limit) or not 1 <= limit <= columns:
+    limit = columns if maximum_steps is None else whole_number("maximum_steps", maximum_steps)
+    if limit > columns:
         raise ValueError(f"maximum_steps must be an integer from 1 to {columns}, got {maximum_steps}.")
     if not tolerance > 0:
         raise ValueError(f"tolerance must be positive, got {tolerance}.")
@@ -192,7 +242,7 @@ def extreme_singular_values(
 
 
 def spectral_quadrature(operator: Any, *, probes: int, steps: int, seed: int) -> SpectralQuadrature:
-    """Spectral distribution of the singular values of A by stochastic Lanczos quadrature.
+    """mean f(sigma) = sum of weight x f(node): distribution of A's singular values by stochastic Lanczos quadrature.
 
     For a random sign vector z of dimension d = min(m, n), z' f(A'A) z / d has the mean of f over the squared singular
     values as its expectation, and k Lanczos steps integrate polynomials of degree below 2k in sigma^2 exactly.
@@ -207,12 +257,13 @@ def spectral_quadrature(operator: Any, *, probes: int, steps: int, seed: int) ->
         nodes, weights and bounds, padded with zeros where a start vector needed fewer steps.
 
     Raises:
-        ValueError: for probes below 1 or steps out of range.
+        ValueError: for probes below 1; as `golub_kahan_lanczos`.
+
+    Source: Ubaru, Chen and Saad (2017).
     """
     linear = _tall(operator)
     columns = linear.shape[1]
-    if probes != int(probes) or probes < 1:
-        raise ValueError(f"probes must be an integer of at least 1, got {probes}.")
+    probes, steps = whole_number("probes", probes), whole_number("steps", steps)
     generator = np.random.default_rng(seed)
     nodes, weights, bounds = np.zeros((3, probes, steps))
     for probe in range(probes):
@@ -229,5 +280,12 @@ def _tall(operator: Any) -> LinearOperator:
     """The operator or its transpose, whichever has no more columns than rows: its null space is no singular value of
     A.
     """
-    linear = aslinearoperator(operator)
+    linear = _real(operator)
     return linear if linear.shape[0] >= linear.shape[1] else linear.T
+
+
+def _real(operator: Any) -> LinearOperator:
+    linear = aslinearoperator(operator)
+    if np.issubdtype(linear.dtype, np.complexfloating):
+        raise ValueError(f"{_REFUSED}, got {linear.dtype}.")
+    return linear

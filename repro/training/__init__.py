@@ -1,1 +1,1 @@
-"""Training runs: one run is one condition with all its seeds, resumable and repeatable."""
+"""From a recipe to its networks and their histories: descent, side by side, checkpoints, snapshots."""

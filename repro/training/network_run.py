@@ -11,16 +11,16 @@ from typing import Any
 
 import torch
 
-from repro.config import Condition, Configuration
-from repro.datasets import ImageData, mini_batch
-from repro.networks import ResidualNetwork
-from repro.progress import duration
-from repro.training import checkpoints, moments
-from repro.training.batches import steps_per_epoch
+from repro.images.batches import steps_per_epoch
+from repro.images.data import ImageData
+from repro.machine.files import write_atomically
+from repro.machine.progress import duration
+from repro.networks.residual import ResidualNetwork
+from repro.settings.recipe import Recipe
+from repro.training import checkpoints, snapshots
 from repro.training.descent import EVALUATION_BATCH, Descent
+from repro.training.schedule import epochs_after, learning_rate
 from repro.training.side_by_side import Step, side_by_side
-
-LEARNING_RATE_DROPS = (0.5, 0.75)  # fractions of the training cycle; the rate is divided by 10 at each
 
 
 class Interrupted(Exception):
@@ -41,66 +41,60 @@ class Position:
     gradient_norm_sum: float = 0.0
     seconds: float = 0.0  # spent on the current epoch
     history: list[dict[str, Any]] = field(default_factory=list)
-    moments: list[dict[str, float]] = field(default_factory=list)  # `MOMENT_COLUMNS` that differ within a network
 
 
 # What a `Descent` counts on its device.
 COUNTED = ("step", "total_steps", "first_loss", "loss_sum", "correct", "gradient_norm_sum")
 
 
-def learning_rate(condition: Condition, epoch: int) -> float:
-    """Initial rate divided by 10 for each drop passed, in 0-based `epoch`: at 50 % and 75 % of the cycle. Section 3."""
-    drops = sum(epoch >= fraction * condition.epochs for fraction in LEARNING_RATE_DROPS)
-    return condition.learning_rate * 0.1**drops
-
-
 class NetworkRun:
-    """One network's training under a condition and seed, with its checkpoint at `path`.
+    """The training of one network, a recipe and a seed, with its checkpoint at `path`.
 
-    Begins where the checkpoint stands, if there is one. `data` holds the images on `device`; `fingerprint` describes
-    the environment, and continuing a checkpoint of another is said on stderr.
+    Begins where the checkpoint stands, if there is one. After each of the shares of the cycle in `keep` the network is
+    written beside it, to `kept(share)`. `data` holds the images on `device`; `fingerprint` describes the environment,
+    and continuing a checkpoint of another is said on stderr.
     """
 
     def __init__(
         self,
-        configuration: Configuration,
-        condition: Condition,
+        recipe: Recipe,
+        name: str,
         seed: int,
         data: ImageData,
         device: torch.device,
         path: Path,
+        keep: Sequence[float],
+        checkpoint_minutes: float,
         fingerprint: dict[str, str],
     ) -> None:
-        settings = configuration.training
-        self.condition = condition
+        self.recipe = recipe
+        self.name = name
         self.seed = seed
         self.path = path
+        self.keep = keep
         self.fingerprint = fingerprint
-        self.checkpoint_minutes = settings.checkpoint_minutes
-        self.steps_per_epoch = steps_per_epoch(data, configuration.batch_size)
-        network = ResidualNetwork(
-            configuration.network.model_copy(update={"depth": settings.depth or configuration.network.depth}),
-            condition.normalisation,
-            len(data.class_names),
-            seed,
-        )
+        self.checkpoint_minutes = checkpoint_minutes
+        self.steps_per_epoch = steps_per_epoch(data, recipe.batch_size)
+        network = ResidualNetwork(recipe, len(data.class_names), seed)
         # channels_last is the faster layout for batch normalisation on CPUs and for tensor cores.
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.descent = Descent(network, data, configuration.batch_size, settings)
-        self.epochs_to_look = moments.epochs_to_look(settings, condition)
+        self.descent = Descent(network, data, recipe, seed)
         self.position = Position()
         self._resume()
-        if self.position.total_steps == 0 and not self.position.moments:
-            self._look()
 
     @property
     def incomplete(self) -> bool:
         """Whether there is something left to train."""
         return self.position.status == "incomplete"
 
+    @property
+    def epoch_length(self) -> tuple[int, int]:
+        """Steps and evaluations of an epoch; what trains side by side agrees in these."""
+        return self.steps_per_epoch, math.ceil(len(self.descent.data.test_images) / EVALUATION_BATCH)
+
     def begin_epoch(self) -> None:
         """Take part in the next steps, from the current position in the epoch on."""
-        self.descent.begin_epoch(self.seed, self.position.epoch, learning_rate(self.condition, self.position.epoch))
+        self.descent.begin_epoch(self.position.epoch, learning_rate(self.recipe, self.position.epoch))
         self.descent.active.fill_(True)
 
     def read_counts(self) -> None:
@@ -117,9 +111,9 @@ class NetworkRun:
         diverged = position.status == "diverged"
         updates = position.step - diverged
         tested = descent.tested.item()
-        rate = learning_rate(self.condition, position.epoch)
+        rate = learning_rate(self.recipe, position.epoch)
         position.epoch += 1
-        if not diverged and position.epoch == self.condition.epochs:
+        if not diverged and position.epoch == self.recipe.epochs:
             position.status = "finished"
         position.history.append(
             {
@@ -127,15 +121,18 @@ class NetworkRun:
                 "steps": position.total_steps,
                 "learning_rate": rate,
                 "train_loss": position.loss_sum / position.step,
-                "train_accuracy": position.correct / (updates * descent.batch_size) if updates else math.nan,
+                "train_accuracy": position.correct / (updates * self.recipe.batch_size) if updates else math.nan,
                 "test_loss": math.nan if diverged else descent.test_loss_sum.item() / tested,
                 "test_accuracy": math.nan if diverged else descent.test_correct.item() / tested,
                 "gradient_norm": position.gradient_norm_sum / updates if updates else math.nan,
                 "seconds": position.seconds,
             }
         )
-        if not diverged:
-            self._look()
+        for share in self.keep:
+            if epochs_after(self.recipe, share) == position.epoch or (
+                diverged and epochs_after(self.recipe, share) > position.epoch
+            ):
+                self._keep(share)
         self._report()
         position.step, position.loss_sum, position.correct, position.gradient_norm_sum = 0, 0.0, 0, 0.0
         position.seconds = 0.0
@@ -150,27 +147,41 @@ class NetworkRun:
         state = {
             "parameters": self.descent.parameters.cpu(),
             "velocity": self.descent.velocity.cpu(),
-            "averages": self.descent.averages.cpu(),
+            "buffers": [buffer.cpu() for buffer in self.descent.buffers],
             "position": asdict(self.position),
             "fingerprint": self.fingerprint,
         }
         checkpoints.save(self.path, state)
 
+    def kept(self, share: float) -> Path:
+        """Where the network is written after a share of the cycle."""
+        return self.path.with_name(f"{self.path.stem}-after{share:g}.pt")
+
     def weights_digest(self) -> str:
-        """SHA-256 over all parameters and running averages, to tell whether two runs ended in the same network."""
+        """SHA-256 over all parameters and buffers, to tell whether two runs ended in the same network."""
         digest = hashlib.sha256()
-        for tensor in (self.descent.parameters, self.descent.averages):
-            digest.update(tensor.cpu().numpy().tobytes())
+        for tensor in (self.descent.parameters, *self.descent.buffers):
+            digest.update(tensor.cpu().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
     def _resume(self) -> None:
         state = checkpoints.load(self.path)
         if state is None:
             return
+        position = Position(**state["position"])
+        # A network that diverged is over only once the epoch that it broke off in has been ended.
+        over = position.status != "incomplete" and not position.step
+        passed = [share for share in self.keep if over or epochs_after(self.recipe, share) <= position.epoch]
+        missing = [self.kept(share) for share in passed if checkpoints.read(self.kept(share)) is None]
+        if missing:
+            lost = f"{missing[0]} is missing or damaged"
+            print(f"{lost}, so {self.name} seed {self.seed} is trained from the start.", file=sys.stderr)
+            return
+        self.position = position
         self.descent.parameters.copy_(state["parameters"])
         self.descent.velocity.copy_(state["velocity"])
-        self.descent.averages.copy_(state["averages"])
-        self.position = Position(**state["position"])
+        for buffer, there in zip(self.descent.buffers, state["buffers"], strict=True):
+            buffer.copy_(there)
         for name in COUNTED:
             getattr(self.descent, name).fill_(getattr(self.position, name))
         self.descent.diverged.fill_(self.position.status == "diverged")
@@ -182,27 +193,32 @@ class NetworkRun:
         if self.position.status == "diverged" and self.position.step:
             self.end_epoch()  # stopped between the step that diverged and the end of its epoch
 
-    def _look(self) -> None:
-        """Record moments by depth, if it is time to; training goes on as if nobody had looked."""
-        if self.position.epoch in self.epochs_to_look:
-            images, _ = mini_batch(self.descent.data, self.descent.batch_size, self.seed)
-            images = images.to(self.descent.parameters.dtype).contiguous(memory_format=torch.channels_last)
-            averages = self.descent.averages.clone()
-            rows = moments.by_depth(self.descent.network, images)
-            self.descent.averages.copy_(averages)
-            self.position.moments += [{"epoch": self.position.epoch, **row} for row in rows]
+    def _keep(self, share: float) -> None:
+        """Write the network as it is after a share of the cycle, or that it had diverged by then."""
+        diverged = self.position.status == "diverged"
+        state = snapshots.identity(self.recipe, self.seed, share, self.descent.data) | {
+            "status": "diverged" if diverged else "alive",
+            "epoch": self.position.epoch,
+            "network": {} if diverged else self._weights(),
+        }
+        write_atomically(self.kept(share), checkpoints.pack(state))
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        """The network's parameters and buffers by name, each in memory of its own, in the usual layout."""
+        weights = self.descent.network.state_dict()
+        return {name: value.cpu().clone(memory_format=torch.contiguous_format) for name, value in weights.items()}
 
     def _report(self) -> None:
         position, last = self.position, self.position.history[-1]
         recent = [row["seconds"] for row in position.history[-5:]]
-        rest = (self.condition.epochs - position.epoch) * sum(recent) / len(recent)
+        rest = (self.recipe.epochs - position.epoch) * sum(recent) / len(recent)
         outcome = (
             f"{position.status} after {position.total_steps} steps"
             if position.status == "diverged"
             else f"train {last['train_accuracy']:.1%}, test {last['test_accuracy']:.1%}, about {duration(rest)} left"
         )
         print(
-            f"{self.condition.name} seed {self.seed}: epoch {position.epoch}/{self.condition.epochs}, "
+            f"{self.name} seed {self.seed}: epoch {position.epoch}/{self.recipe.epochs}, "
             f"loss {last['train_loss']:.3g}, {outcome}",
             file=sys.stderr,
             flush=True,
@@ -214,14 +230,16 @@ def train(
 ) -> None:
     """Train networks to their ends, `networks_at_once` (all, if None) side by side where the device can.
 
-    Each ends in the numbers of a run of its own, whatever the others' conditions; when one has ended the next takes
-    its place. Checkpoints are written every `checkpoint_minutes` and at the end; `stop` is asked after every step, and
-    when it says so they are written too and `Interrupted` is raised.
+    Each ends in the numbers of a run of its own, whatever the others are; when one has ended the next takes its place.
+    Those whose epochs have other numbers of steps wait until the first ones have ended. Checkpoints are written every
+    `checkpoint_minutes` and at the end; `stop` is asked after every step, and when it says so they are written too and
+    `Interrupted` is raised.
     """
     together: list[NetworkRun] = []
     steps: tuple[Step, Step] | None = None
     saved = time.monotonic()
-    while chosen := [run for run in runs if run.incomplete][:networks_at_once]:
+    while waiting := [run for run in runs if run.incomplete]:
+        chosen = [run for run in waiting if run.epoch_length == waiting[0].epoch_length][:networks_at_once]
         # After a kill in the middle of epochs some may be at another step: each group ends its epoch first.
         place = max(run.position.step for run in chosen)
         level = [run for run in chosen if run.position.step == place]
@@ -277,7 +295,7 @@ def _epoch(runs: Sequence[NetworkRun], advance: Step, evaluate: Step, stop: Call
     for run in runs:
         run.read_counts()
     if any(run.incomplete for run in runs):
-        for _ in range(0, len(runs[0].descent.data.test_images), EVALUATION_BATCH):
+        for _ in range(runs[0].epoch_length[1]):
             evaluate()
     for run in runs:
         run.descent.tested.item()  # waits for the device

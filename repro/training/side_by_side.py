@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from repro.errors import UserError
+from repro.machine.errors import UserError
 
 WARM_UPS = 3  # runs before a capture, in which libraries choose kernels and allocate what they keep
 
@@ -67,6 +67,6 @@ def capture(steps: Sequence[Step]) -> Step:
             raise
         raise UserError(
             f"{len(steps)} networks side by side do not fit into this GPU's memory; lower training.networks_at_once "
-            "or batch_size, or stop what else runs there."
+            "or recipe.batch_size, or stop what else runs there."
         ) from None
     return graph.replay

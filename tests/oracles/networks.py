@@ -47,29 +47,51 @@ def shortcut_a(activations: Array, channels: int) -> Array:
     return result
 
 
+ACTIVATIONS = {
+    "relu": lambda x: np.where(x > 0, x, 0.0),
+    "tanh": lambda x: (np.exp(2 * x) - 1) / (np.exp(2 * x) + 1),
+    "sigmoid": lambda x: np.exp(x) / (1 + np.exp(x)),
+}
+
+
 def logits(
-    weights: Mapping[str, Array], images: Array, depth: int, normalisation: str, shortcut: str
+    weights: Mapping[str, Array],
+    images: Array,
+    depth: int,
+    normalisation: str,
+    shortcut: str,
+    place: str = "everywhere",
+    activation: str = "relu",
+    kept: Mapping[int, Array] | None = None,
 ) -> tuple[Array, dict[int, Array]]:
-    """Logits and the raw outputs of all layers by number."""
+    """Logits and the raw outputs of all layers by number.
+
+    `kept`: by block, what dropout multiplies its second convolution's input with.
+    """
     outputs: dict[int, Array] = {}
+    f = ACTIVATIONS[activation]
+
+    def normalise(x: Array, where: str) -> Array:
+        return batch_normalisation(x) if normalisation == "batch" and place == where else x
 
     def convolve(number: int, x: Array, name: str, stride: int = 1) -> Array:
         outputs[number] = convolution(x, weights[f"{name}.weight"], stride)
-        return batch_normalisation(outputs[number]) if normalisation == "batch" else outputs[number]
+        return normalise(outputs[number], "everywhere")
 
-    x = np.maximum(convolve(1, images, "convolution1"), 0)
+    x = normalise(f(convolve(1, images, "convolution1")), "after_activation")
     for block in range((depth - 2) // 2):
         first = block > 0 and block % ((depth - 2) // 6) == 0  # of stages 2 and 3
         name = f"blocks.{block}"
-        residual = np.maximum(convolve(2 * block + 2, x, f"{name}.convolution1", 2 if first else 1), 0)
+        residual = f(convolve(2 * block + 2, x, f"{name}.convolution1", 2 if first else 1))
+        residual = normalise(residual, "after_activation")
+        if kept is not None:
+            residual = residual * kept[block]
         residual = convolve(2 * block + 3, residual, f"{name}.convolution2")
         if first and shortcut == "A":
             x = shortcut_a(x, residual.shape[1])
         elif first:
-            x = convolution(x, weights[f"{name}.shortcut.0.weight"], 2)
-            x = batch_normalisation(x) if normalisation == "batch" else x
-        x = np.maximum(residual + x, 0)
-    if normalisation == "final":
-        x = batch_normalisation(x)
+            x = normalise(convolution(x, weights[f"{name}.shortcut.0.weight"], 2), "everywhere")
+        x = normalise(f(residual + x), "after_activation")
+    x = normalise(x, "final")
     outputs[depth] = x.mean(axis=(2, 3)) @ weights["classifier.weight"].T + weights["classifier.bias"]
     return outputs[depth], outputs

@@ -4,7 +4,6 @@ import pytest
 from repro.random_matrices import (
     convolution_matrix,
     convolutions,
-    effective_rank,
     effective_rank_of_quadrature,
     periodic_singular_values,
     zero_padded_quadrature,
@@ -73,27 +72,78 @@ def test_a_singular_convolution_has_no_finite_condition(monkeypatch, small):
     assert spectrum == (pytest.approx(1.0), 0.0, np.inf)
 
 
+@pytest.mark.parametrize("small", [0, 256])
+def test_zero_weights_have_norm_zero(monkeypatch, small):
+    monkeypatch.setattr(convolutions, "_SMALL", small)
+    for channels in ((2, 2), (3, 2)):
+        assert zero_padded_spectrum(np.zeros((*channels, 3, 3)), 5) == (0.0, 0.0, np.inf)
+
+
+@pytest.mark.parametrize(
+    ("out_channels", "in_channels", "width", "size", "stride"),
+    [
+        (8, 1, 1, 7, 2),
+        (9, 2, 1, 6, 2),
+        (4, 1, 1, 6, 2),
+        (6, 1, 3, 6, 2),
+        (9, 2, 3, 7, 2),
+        (5, 1, 3, 8, 2),
+        (30, 1, 3, 9, 4),
+    ],
+)
+@pytest.mark.parametrize("small", [0, 256])
+def test_strides_with_more_outputs_than_inputs(monkeypatch, small, out_channels, in_channels, width, size, stride):
+    """A stride above the kernel's width leaves inputs unread: the smallest singular value is zero."""
+    monkeypatch.setattr(convolutions, "_SMALL", small)
+    weights = random_weights(out_channels, in_channels, width, seed=4)
+    exact = np.linalg.svd(brute_force_matrix(weights, size, stride, False), compute_uv=False)
+    spectrum = zero_padded_spectrum(weights, size, stride=stride)
+    assert spectrum.norm == pytest.approx(exact[0], rel=1e-9)
+    if stride > width:
+        assert (spectrum.smallest, spectrum.condition) == (pytest.approx(0, abs=1e-14 * exact[0]), np.inf)
+    else:
+        assert spectrum.smallest == pytest.approx(exact[-1], rel=1e-7)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_weights_of_any_size(monkeypatch, size):
+    monkeypatch.setattr(convolutions, "_SMALL", 0)
+    weights = random_weights(3, 2, 3, seed=5)
+    expected, found = zero_padded_spectrum(weights, 5), zero_padded_spectrum(weights * size, 5)
+    np.testing.assert_allclose(np.divide(found[:2], size), expected[:2], rtol=1e-9)
+    assert found.condition == pytest.approx(expected.condition, rel=1e-9)
+
+
+def test_lanczos_that_does_not_converge_is_an_error_of_linear_algebra(monkeypatch):
+    def gives_up(*_, **__):
+        raise convolutions.ArpackError(-9999)
+
+    monkeypatch.setattr(convolutions, "_SMALL", 0)
+    monkeypatch.setattr(convolutions, "eigsh", gives_up)
+    with pytest.raises(np.linalg.LinAlgError, match="did not find the convolution's extreme singular values"):
+        zero_padded_spectrum(random_weights(2, 2, 3), 5)
+
+
 def test_identity_kernel_is_the_identity():
     weights = np.zeros((3, 3, 3, 3))
     weights[range(3), range(3), 1, 1] = 1.0
     np.testing.assert_allclose(periodic_singular_values(weights, 6), 1)
     np.testing.assert_allclose(zero_padded_singular_values(weights, 6), 1)
     assert zero_padded_spectrum(weights, 12).condition == pytest.approx(1)
-    assert effective_rank(periodic_singular_values(weights, 6)) == pytest.approx(108)
 
 
-def test_effective_rank_definition_and_its_estimate():
-    values = np.array([2.0, 1.0, 1.0, 0.0])
-    share = [4 / 6, 1 / 6, 1 / 6]
-    assert effective_rank(values) == pytest.approx(np.prod([p**-p for p in share]))
+def test_effective_rank_of_a_quadrature_estimates_its_definition():
     weights = random_weights(5, 5, 3, seed=3)
-    exact = effective_rank(np.linalg.svd(brute_force_matrix(weights, 6, 1, False), compute_uv=False))
-    quadrature = zero_padded_quadrature(weights, 6, probes=40, steps=25)
-    estimate, error = effective_rank_of_quadrature(quadrature)
+    squares = np.linalg.svd(brute_force_matrix(weights, 6, 1, False), compute_uv=False) ** 2
+    share = squares / squares.sum()
+    exact = np.exp(-np.sum(share * np.log(share)))
+    estimate, error = effective_rank_of_quadrature(zero_padded_quadrature(weights, 6, probes=40, steps=25))
     assert abs(estimate - exact) < 5 * error < 0.1 * exact
-    for wrong in ([0.0], [-1.0], [np.nan]):
-        with pytest.raises(ValueError, match="singular values"):
-            effective_rank(wrong)
+    identity = np.zeros((3, 3, 3, 3))
+    identity[range(3), range(3), 1, 1] = 1.0
+    assert effective_rank_of_quadrature(zero_padded_quadrature(identity, 6, steps=5))[0] == pytest.approx(108)
+    with pytest.raises(ValueError, match="two probes"):
+        effective_rank_of_quadrature(zero_padded_quadrature(weights, 6, probes=1, steps=5))
 
 
 def test_bad_input_is_refused(monkeypatch):
@@ -103,11 +153,14 @@ def test_bad_input_is_refused(monkeypatch):
             convolution_matrix(wrong, 4)
     with pytest.raises(ValueError, match="NaN"):
         convolution_matrix(weights * np.nan, 4)
-    for size in (0, 2, 4.5):
+    for size in (0, 2, 4.5, np.nan, np.inf):
         with pytest.raises(ValueError, match="size"):
             convolution_matrix(weights, size)
-    with pytest.raises(ValueError, match="stride"):
-        convolution_matrix(weights, 4, stride=0)
+    with pytest.raises(ValueError, match="real"):
+        convolution_matrix(weights * 1j, 4)
+    for stride in (0, 1.5, np.inf):
+        with pytest.raises(ValueError, match="stride"):
+            convolution_matrix(weights, 4, stride=stride)
     with pytest.raises(ValueError, match="boundary"):
         convolution_matrix(weights, 4, boundary="reflect")
     for call in (periodic_singular_values, lambda *a, **k: convolution_matrix(*a, **k, boundary="periodic")):
@@ -122,5 +175,6 @@ def test_ill_conditioned_rectangular_convolution_is_refused_not_guessed(monkeypa
     monkeypatch.setattr(convolutions, "_SMALL", 0)
     weights = random_weights(4, 2, 3)
     weights[:, 1] = weights[:, 0] * (1 + 1e-12)
-    with pytest.raises(ValueError, match="condition is above 1e5"):
+    with pytest.raises(np.linalg.LinAlgError, match="condition is above 1e5") as caught:
         zero_padded_spectrum(weights, 6)
+    assert isinstance(caught.value, ValueError)

@@ -82,16 +82,57 @@ def test_quadrature_is_exact_for_the_moments_seen_by_a_probe_and_unbiased_over_p
     np.testing.assert_allclose(quadrature.fraction_per_bin(edges), shares, atol=0.06)
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 1j])
+@pytest.mark.parametrize("shape", [(7, 5), (5, 7)])
+@pytest.mark.parametrize("products_only", [False, True])
+@pytest.mark.parametrize("entries", ["one", "all"])
+def test_operators_that_are_not_real_and_finite_are_refused(number, shape, products_only, entries):
+    """A NaN once ended the recursion as an invariant subspace does: zeros, with bounds of zero."""
+    matrix = np.random.default_rng(0).standard_normal(shape).astype(type(number))
+    if entries == "one":
+        matrix[2, 3] = number
+    else:
+        matrix[:] = number
+    operator = matrix
+    if products_only:  # an operator that calls itself real
+        operator = LinearOperator(
+            shape, matvec=lambda v: matrix @ v.ravel(), rmatvec=lambda v: matrix.conj().T @ v.ravel(), dtype=float
+        )
+    for call in (
+        lambda: golub_kahan_lanczos(operator, 3, np.ones(shape[1])),
+        lambda: extreme_singular_values(operator, seed=0),
+        lambda: spectral_quadrature(operator, probes=2, steps=3, seed=0),
+    ):
+        with pytest.raises(ValueError, match="the operator must be real and finite"):
+            call()
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-160, 1e160, 1e200])
+def test_squares_beyond_the_range_of_doubles_do_no_harm(size):
+    matrix = np.random.default_rng(6).standard_normal((30, 20))
+    exact = np.linalg.svd(matrix, compute_uv=False)
+    found = extreme_singular_values(matrix * size, seed=0)
+    assert found.largest / size == pytest.approx(exact[0], rel=1e-12)
+    assert found.smallest / size == pytest.approx(exact[-1], rel=1e-7)
+    with pytest.raises(ValueError, match=r"longer than the range|NaN or infinity"):
+        extreme_singular_values(matrix / np.abs(matrix).max() * 1.7e308, seed=0)
+
+
+def test_zero_operator_has_zeros():
+    assert extreme_singular_values(np.zeros((4, 3)), seed=0)[:4] == (0, 0, 0, 0)
+
+
 def test_bad_input_is_refused():
     matrix = np.eye(3)
-    for steps in (0, 4, 1.5):
+    for steps in (0, 4, 1.5, np.nan, np.inf):
         with pytest.raises(ValueError, match="steps must be"):
             golub_kahan_lanczos(matrix, steps, np.ones(3))
-    for start in (np.zeros(3), np.ones(2), np.array([1.0, np.nan, 0.0])):
+    for start in (np.zeros(3), np.ones(2), np.array([1.0, np.nan, 0.0]), np.ones(3) * 1j):
         with pytest.raises(ValueError, match="start vector"):
             golub_kahan_lanczos(matrix, 1, start)
-    with pytest.raises(ValueError, match="maximum_steps"):
-        extreme_singular_values(matrix, seed=0, maximum_steps=4)
+    for steps in (4, 0, 2.5):
+        with pytest.raises(ValueError, match="maximum_steps"):
+            extreme_singular_values(matrix, seed=0, maximum_steps=steps)
     with pytest.raises(ValueError, match="tolerance"):
         extreme_singular_values(matrix, seed=0, tolerance=0)
     with pytest.raises(ValueError, match="probes"):

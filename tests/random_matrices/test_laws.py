@@ -108,6 +108,75 @@ def test_moments_are_fuss_catalan_numbers_and_integrals_of_the_density(factors):
         assert singular_value_law.moment(k, factors) == pytest.approx(float(exact), rel=1e-13)
 
 
+def test_moments_beyond_the_range_of_doubles_are_refused_and_those_below_are_right():
+    for law, order in ((squared_singular_value_law, 300), (singular_value_law, 601)):
+        with pytest.raises(ValueError, match="above the range of double precision"):
+            law.moment(order, 20)
+    with mpmath.workdps(30):
+        for order in (180, 181, 340, 341):
+            k = mpmath.mpf(order) / 2
+            exact = mpmath.gamma(21 * k + 1) / (mpmath.gamma(k + 1) * mpmath.gamma(20 * k + 2))
+            assert singular_value_law.moment(order, 20) == pytest.approx(float(exact), rel=1e-14)
+
+
+@pytest.mark.parametrize("factors", [1, 2, 5, 8, 16, 64])
+def test_expectations_are_exact(factors):
+    """Over x the density's peak at zero was missed: E 1 = 1.05 for eight factors."""
+    squared, plain = squared_singular_value_law(factors), singular_value_law(factors)
+    for law in (squared, plain):
+        assert law.expect(lambda x: 1.0) == pytest.approx(1, abs=1e-14)
+        assert law.expect() == pytest.approx(law.mean(), rel=1e-9)
+        assert law.expect(lambda x: x**3) == pytest.approx(law.moment(3), rel=1e-7)
+    # derivative of the moments at order zero: (M+1) psi(1) - psi(1) - M psi(2) = -M
+    assert squared.expect(np.log) == pytest.approx(-factors, abs=1e-6)
+    assert plain.expect(np.log) == pytest.approx(-factors / 2, abs=1e-6)
+
+
+def test_expectations_over_a_part_of_the_support():
+    law = singular_value_law(factors=3, loc=1.0, scale=2.0)
+    low, middle, high = law.ppf([0.01, 0.3, 0.999])
+    for ends in ((low, middle), (middle, high), (law.median(), high), (low, law.support()[1]), (-np.inf, middle)):
+        inside = law.cdf(ends[1]) - law.cdf(ends[0])
+        exact, _ = quad(lambda q: law.ppf(q) ** 2, law.cdf(ends[0]), law.cdf(ends[1]), epsabs=1e-12)
+        found = law.expect(lambda x: x**2, lb=ends[0], ub=ends[1])
+        assert found == pytest.approx(exact, rel=1e-8)
+        assert law.expect(lambda x: x**2, lb=ends[0], ub=ends[1], conditional=True) == pytest.approx(
+            exact / inside, rel=1e-8
+        )
+        assert law.expect(lambda x: x**2, lb=ends[1], ub=ends[0]) == pytest.approx(-exact, rel=1e-8)
+    # far out, where the probabilities of both ends round to the same number
+    ends = law.isf([2e-20, 1e-20])
+    assert law.expect(lambda x: 1.0, lb=ends[0], ub=ends[1]) == pytest.approx(1e-20, rel=1e-3)
+    assert np.isnan(singular_value_law.expect(lambda x: 1.0, (2.5,)))
+
+
+@pytest.mark.parametrize("factors", [1, 2, 5, 8, 20])
+def test_entropy_agrees_with_mpmath(factors):
+    """-E log density over the theorem's angle, at 30 digits and straight from its formulas."""
+    with mpmath.workdps(30):
+        m = factors
+
+        def log_density(p):
+            x = value_at_angle(p, m)
+            return mpmath.log(mpmath.sin((m + 1) * p) * mpmath.sin(p) / (mpmath.pi * x * mpmath.sin(m * p)))
+
+        def integrand(p):
+            return -log_density(p) * mpmath.diff(lambda t: -tail_at_angle(t, m), p)
+
+        end = mpmath.pi / (m + 1)
+        # dF = -d(1-F) and F falls with p
+        exact = -float(mpmath.quad(integrand, [0, end / 2, end * (1 - mpmath.mpf(10) ** -25)]))
+    assert squared_singular_value_law.entropy(factors) == pytest.approx(exact, abs=1e-8)
+    # y = sqrt(x): h(y) = h(x) + E log |dy/dx| = h(x) - log 2 - E log(x)/2
+    assert singular_value_law.entropy(factors) == pytest.approx(exact - np.log(2) + factors / 2, abs=1e-8)
+
+
+def test_entropy_of_one_factor_in_closed_form():
+    """The quarter circle is half of a semicircle, whose entropy is log(2 pi) - 1/2."""
+    assert singular_value_law.entropy(1) == pytest.approx(np.log(np.pi) - 0.5, abs=1e-10)
+    assert singular_value_law(1, scale=3).entropy() == pytest.approx(np.log(3 * np.pi) - 0.5, abs=1e-10)
+
+
 def test_one_factor_is_the_quarter_circle_and_marchenko_pastur():
     y = np.linspace(0, 2, 41)[:-1]
     np.testing.assert_allclose(singular_value_law.pdf(y, 1), np.sqrt(4 - y**2) / np.pi, rtol=1e-13)
@@ -141,10 +210,18 @@ def test_answers_to_bad_input_are_those_of_scipy():
     assert law.ppf(1.0) == end
     assert law.pdf(0.0) == np.inf
     assert law.pdf(end) == pytest.approx(0, abs=1e-6)
-    for wrong in (0, -1, 2.5, np.nan):
-        assert np.isnan(singular_value_law.pdf(1.0, wrong))
+    for wrong in (0, -1, 2.5, np.nan, np.inf, 10_001):
+        for method in ("pdf", "cdf", "sf", "ppf", "isf", "entropy"):
+            arguments = (wrong,) if method == "entropy" else (0.5, wrong)
+            assert np.isnan(getattr(singular_value_law, method)(*arguments))
         with pytest.raises(ValueError, match="Domain error"):
             singular_value_law.rvs(wrong)
+
+
+def test_the_largest_number_of_factors():
+    law = singular_value_law(10_000)
+    assert law.support()[1] == pytest.approx(float(edge(10_000, 2)), rel=1e-15)
+    assert law.cdf(law.ppf(0.99)) == pytest.approx(0.99, rel=1e-9)
 
 
 def test_arrays_of_factors_broadcast_and_empty_arrays_stay_empty():

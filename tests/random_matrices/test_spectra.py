@@ -1,5 +1,6 @@
 import functools
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,9 +10,10 @@ from repro.random_matrices import (
     gaussian_factors,
     gaussian_product_spectra,
     graded_product,
-    product_condition,
     product_singular_values,
+    product_singular_values_with_bounds,
     suffix_singular_values,
+    suffix_singular_values_with_bounds,
 )
 from tests.oracles.random_matrices_products import product_singular_values as exact_singular_values
 
@@ -75,11 +77,114 @@ def test_singular_and_zero_factors_give_zeros():
 
 def test_decomposition_reproduces_the_gram_matrix():
     matrices = gaussian_factors([6, 9, 5], seed=2)
-    diagonal, rows, exponent = graded_product(matrices)
-    half = np.ldexp(diagonal, exponent)[:, None] * rows
+    diagonal, rows, exponents = graded_product(matrices)
+    half = np.ldexp(diagonal, exponents)[:, None] * rows
     explicit = matrices[0] @ matrices[1]
     np.testing.assert_allclose(half.T @ half, explicit.T @ explicit, atol=1e-13)
     assert np.linalg.cond(rows) < 100
+
+
+def gaussian(rows, columns, seed):
+    return np.random.default_rng(seed).standard_normal((rows, columns))
+
+
+def scales(size, decades, seed):
+    """A diagonal matrix that spans the decades, in disorder."""
+    return np.diag(10.0 ** np.random.default_rng(seed).permutation(np.linspace(0, -decades, size)))
+
+
+def nearly_singular(size, smallest, seed):
+    generator = np.random.default_rng(seed)
+    left, right = (np.linalg.qr(generator.standard_normal((size, size)))[0] for _ in range(2))
+    return (left * np.append(np.ones(size - 1), smallest)) @ right
+
+
+SCALED = {
+    "both ends of the range": [np.diag([1e300, 1e-300])],
+    "rows": [scales(6, 40, 1) @ gaussian(6, 6, 2), scales(6, 30, 3) @ gaussian(6, 6, 4)],
+    "rows, many decades": [scales(5, 250, 1) @ gaussian(5, 5, 2)],
+    "columns": [gaussian(6, 6, 2) @ scales(6, 40, 1), gaussian(6, 6, 4) @ scales(6, 30, 3)],
+    "a diagonal factor on the left": [scales(6, 100, 5), gaussian(6, 6, 6)],
+    "diagonal factors between others": [gaussian(5, 5, 7), scales(5, 90, 8), gaussian(5, 5, 9), scales(5, 90, 10)],
+    "decades that cancel": [np.diag([1e100, 1e-100]), np.array([[1.0, 2], [3, -1]]), np.diag([1e-100, 1e100])],
+    "rectangular, rows": [scales(7, 50, 11) @ gaussian(7, 4, 12), gaussian(4, 6, 13)],
+    "mildly scaled rows": [np.diag([1.0, 100.0, 10.0, 1.0]) @ gaussian(4, 4, 14)] * 2,
+    "a large row whose large entries come late": [
+        np.diag(2.0 ** np.array([1, -12, -25, -48, -36])),
+        np.linalg.qr(gaussian(5, 5, 15) * np.array([[1], [1], [1], [1], [1e-5]]))[0],
+        scales(5, 40, 16),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_scaled_rows_and_columns_cost_no_digits(name):
+    factors = SCALED[name]
+    exact = exact_singular_values(factors, digits=1500)
+    values, bounds = product_singular_values_with_bounds(factors)
+    np.testing.assert_array_equal(values, product_singular_values(factors))
+    rank = min(min(factor.shape) for factor in factors)
+    values, bounds = values[:rank], bounds[:rank]
+    assert relative_errors(values, exact[:rank]).max() < 1e-12
+    assert np.all(relative_errors(values, exact[:rank]) * values <= bounds)
+    assert np.all(bounds < 1e-9 * values)
+
+
+BOUNDED = {
+    "Gaussian": lambda seed: [gaussian(6, 6, [seed, k]) for k in range(1 + seed % 9)],
+    "rectangular": lambda seed: [gaussian(7, 3, [seed, 0]), gaussian(3, 5, [seed, 1]), gaussian(5, 6, [seed, 2])],
+    "one of low rank": lambda seed: [gaussian(5, 2, [seed, 0]) @ gaussian(2, 5, [seed, 1]), gaussian(5, 5, [seed, 2])],
+    "nearly singular": lambda seed: [
+        gaussian(5, 5, [seed, 0]),
+        nearly_singular(5, 10.0 ** -(6 + seed), seed),
+        gaussian(5, 5, [seed, 1]),
+    ],
+    "Hilbert": lambda seed: [1 / (np.add.outer(np.arange(7), np.arange(7)) + 1.0)] * (1 + seed % 2),
+    "both sides": lambda seed: [
+        scales(4, 15, [seed, k]) @ gaussian(4, 4, [seed, k + 9]) @ scales(4, 10, [seed, k + 20]) for k in range(2)
+    ],
+    "small integers, some rows zero": lambda seed: [
+        np.random.default_rng([seed, k]).integers(-2, 3, (4, 4)) * (np.arange(4) != (seed + k) % 6)[:, None]
+        for k in range(4)
+    ],
+    "close to the identity": lambda seed: [np.eye(4) + 1e-8 * gaussian(4, 4, [seed, k]) for k in range(3)],
+}
+
+
+@pytest.mark.parametrize("kind", BOUNDED)
+def test_no_error_is_above_its_bound(kind):
+    for seed in range(12):
+        factors = BOUNDED[kind](seed)
+        exact = [value if value > 1e-150 else mpmath.mpf(0) for value in exact_singular_values(factors, digits=200)]
+        values, bounds = product_singular_values_with_bounds(factors)
+        errors = [float(abs(mpmath.mpf(float(value)) - oracle)) for value, oracle in zip(values, exact, strict=False)]
+        assert np.all(errors <= bounds)
+
+
+def test_values_that_rounding_has_taken_are_marked_and_no_others():
+    lost = nearly_singular(5, 1e-19, 1)
+    spectrum = product_singular_values_with_bounds([gaussian(5, 5, 2), lost, gaussian(5, 5, 3)])
+    np.testing.assert_array_equal(spectrum.resolved, [True, True, True, True, False])
+    assert np.all(spectrum.bounds[:4] < 1e-11 * spectrum.values[:4])
+    # exact zeros are known, and the same with every seed; what only cancels to zero is not
+    zeros = product_singular_values_with_bounds([gaussian(5, 2, 4), gaussian(2, 5, 5)])
+    np.testing.assert_array_equal(zeros.values[2:], 0)
+    np.testing.assert_array_equal(zeros.bounds[2:], 0)
+    assert zeros.resolved.all()
+    ones = product_singular_values_with_bounds([np.ones((3, 3))] * 2, seed=7)
+    np.testing.assert_array_equal(ones.resolved, [True, False, False])
+
+
+def test_bounds_of_suffixes_and_their_seed():
+    matrices = gaussian_factors([6] * 5, seed=1)
+    spectra = suffix_singular_values_with_bounds(matrices, [1, 4])
+    for depth, values in suffix_singular_values(matrices, [1, 4]).items():
+        np.testing.assert_array_equal(spectra[depth].values, values)
+    again = product_singular_values_with_bounds(matrices)
+    other = product_singular_values_with_bounds(matrices, seed=1)
+    np.testing.assert_array_equal(again.bounds, product_singular_values_with_bounds(matrices, seed=0).bounds)
+    assert np.all(np.abs(np.log10(again.bounds / other.bounds)) < 1)
+    np.testing.assert_array_equal(spectra[1].resolved, True)
 
 
 def test_suffixes_are_the_products_of_the_last_factors():
@@ -104,14 +209,6 @@ def test_factors_have_the_stated_shapes_and_variances():
     assert last.var() * 200 == pytest.approx(9, rel=0.02)
 
 
-def test_condition():
-    assert product_condition([1.0, 4.0, 2.0]) == 4
-    assert product_condition([1.0, 0.0]) == np.inf
-    for wrong in ([], [1.0, np.nan], [-1.0, 2.0]):
-        with pytest.raises(ValueError, match="condition number"):
-            product_condition(wrong)
-
-
 @pytest.mark.parametrize(
     ("factors", "message"),
     [
@@ -122,6 +219,11 @@ def test_condition():
         ([np.eye(2), np.eye(3)], "factors 1 and 2 have shapes"),
         ([np.eye(2) * 1j], "must be real"),
         ([np.diag([1e200, 1.0]), np.diag([1e200, 1.0])], "range of double precision"),
+        ([np.diag([1e300, 1.0]), np.diag([1e300, 1.0])], "range of double precision"),
+        ([np.eye(2) * 1e200] * 2, "range of double precision"),
+        ([np.eye(2) * 1e-200] * 2, "range of double precision"),
+        ([np.diag([1e200, 1e-200]) @ np.array([[1.0, 2.0], [3.0, 4.0]])], "range of double precision"),
+        (gaussian_factors([20] * 501, seed=0), "range of double precision"),
     ],
 )
 def test_bad_factors_are_refused(factors, message):
@@ -130,13 +232,16 @@ def test_bad_factors_are_refused(factors, message):
 
 
 def test_bad_numbers_are_refused():
-    for arguments in ({"size": 0}, {"factors": 0}, {"draws": 0}, {"size": 2.5}):
+    for arguments in ({"size": 0}, {"factors": 0}, {"draws": 0}, {"size": 2.5}, {"size": np.inf}, {"draws": np.nan}):
         with pytest.raises(ValueError, match=f"{next(iter(arguments))} must be an integer"):
             gaussian_product_spectra(**({"size": 3, "factors": 2, "draws": 1, "seed": 0} | arguments))
     with pytest.raises(ValueError, match="workers"):
         gaussian_product_spectra(3, 2, 1, seed=0, workers=0)
-    for widths, scales in (([3], 1.0), ([3, 0], 1.0), ([3, 3], -1.0), ([3, 3], np.nan)):
+    for widths, scale in (([3], 1.0), ([3, 0], 1.0), ([3, np.inf], 1.0), ([3, 3], -1.0), ([3, 3], np.nan)):
         with pytest.raises(ValueError, match=r"width|scale"):
-            gaussian_factors(widths, scales=scales, seed=0)
-    with pytest.raises(ValueError, match="depths"):
-        suffix_singular_values([np.eye(2)], [2])
+            gaussian_factors(widths, scales=scale, seed=0)
+    for depths in ([2], [0], [], [1, 2.5], [2.5], [np.nan], [np.inf], ["1"]):
+        for call in (suffix_singular_values, suffix_singular_values_with_bounds):
+            with pytest.raises(ValueError, match="depth"):
+                call([np.eye(2)], depths)
+    assert list(suffix_singular_values([np.eye(2)], [1.0])) == [1]

@@ -1,4 +1,4 @@
-"""Trains one condition in child processes and kills them with SIGKILL; prints what was done as JSON.
+"""Trains one recipe in child processes and kills them with SIGKILL; prints what was done as JSON.
 
 `python -m tests.training.kill_driver <mode> <kills>` in an empty folder. Mode `never`: one undisturbed training.
 `random`: kill at random moments. `calls`: kill at the first, second, ... write to disk, just before or after it
@@ -15,21 +15,22 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from repro import config
-from repro.training import conditions
+from repro.settings.configuration import validate
+from repro.training import train
 
 EPOCHS = 50
 SETTINGS = {
     "name": "killed",
     "device": "cpu",
-    "batch_size": 16,
-    "data": {"source": "synthetic", "train_images": 100, "test_images": 20},
-    "network": {"depth": 8},
-    "training": {
-        "seeds": 1,
-        "checkpoint_minutes": 0,
-        "conditions": [{"normalisation": "batch", "learning_rate": 0.1, "epochs": EPOCHS}],
+    "recipe": {
+        "images": {"source": "synthetic", "train_images": 100, "test_images": 20},
+        "depth": 8,
+        "batch_size": 16,
+        "epochs": EPOCHS,
+        "dropout": 0.1,
     },
+    "training": {"checkpoint_minutes": 0, "keep": [0.02, 0.5, 1.0]},
+    "experiments": {"training_curves": {"seeds": 1, "recipes": [{}]}},
 }
 
 
@@ -40,7 +41,7 @@ def child(prepare: Callable[[], None]) -> int:
         return process
     sys.stderr = sys.stdout = Path("log.txt").open("a")  # noqa: SIM115 - until the process ends
     prepare()
-    conditions.train(config.validate(SETTINGS), "batch-0.1")
+    train.train(validate(SETTINGS), "batch")
     sys.stdout.flush()
     os._exit(0)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from repro.errors import UserError
+from repro.machine.errors import UserError
 from repro.training import checkpoints
 
 
@@ -86,6 +86,34 @@ def test_a_kill_between_the_renames_loses_nothing(tmp_path):
     assert number_in(checkpoints.load(path)) == 1
     checkpoints.save(path, state(2))
     assert number_in(checkpoints.load(path)) == 2
+
+
+@pytest.mark.parametrize("other", [[1, 2], 5, "text", torch.zeros(2)])
+def test_a_sound_file_of_another_type_is_left_aside(tmp_path, capsys, other):
+    path = tmp_path / "a.pt"
+    checkpoints.save(path, state(1))
+    checkpoints.save(path, state(2))
+    path.write_bytes(checkpoints.pack(other))
+    assert number_in(checkpoints.load(path)) == 1
+    assert f"it holds a {type(other).__name__}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["a.pt", "a.pt.previous"])
+def test_a_folder_in_the_place_of_a_checkpoint_is_left_aside(tmp_path, capsys, place):
+    path = tmp_path / "a.pt"
+    (tmp_path / place / "something").mkdir(parents=True)
+    assert checkpoints.load(path) is None
+    assert f"{place} cannot be read (Is a directory); left aside" in capsys.readouterr().err
+    for number in (1, 2):
+        checkpoints.save(path, state(number))
+        assert number_in(checkpoints.load(path)) == number
+    assert capsys.readouterr().err == ""
+    assert (tmp_path / f"{place}.aside" / "something").exists()
+
+
+def test_the_same_state_is_the_same_bytes():
+    assert checkpoints.pack(state(3)) == checkpoints.pack(state(3))
+    assert checkpoints.pack(state(3)) != checkpoints.pack(state(4))
 
 
 def test_a_failing_write_keeps_the_old_checkpoint(tmp_path, monkeypatch, record_property):

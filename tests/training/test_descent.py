@@ -6,31 +6,48 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from repro.config import Network, Training
-from repro.datasets import normalise
-from repro.networks import ResidualNetwork
-from repro.training import batches
+from repro.images import batches
+from repro.images.data import normalise
+from repro.networks.residual import ResidualNetwork
+from repro.settings.recipe import Recipe
 from repro.training.descent import Descent
 
 BATCH = 16
 
 
-def network(normalisation: str, seed: int = 5) -> ResidualNetwork:
-    return ResidualNetwork(Network(depth=8), normalisation, 4, seed).double()
+NORMALISATIONS = [
+    {"normalisation": "batch"},
+    {"normalisation": "none"},
+    {"normalisation": "batch", "place": "final"},
+    {"normalisation": "batch", "place": "after_activation"},
+]
 
 
-def descent(data, network_: ResidualNetwork, **settings) -> Descent:
-    made = Descent(network_, data, BATCH, Training(**settings))
+def recipe(**settings) -> Recipe:
+    return Recipe(**{"depth": 8, "batch_size": BATCH, **settings})
+
+
+def network(recipe_: Recipe, seed: int = 5) -> ResidualNetwork:
+    return ResidualNetwork(recipe_, 4, seed).double()
+
+
+def descent(data, recipe_: Recipe, seed: int = 0, network_: ResidualNetwork | None = None) -> Descent:
+    made = Descent(network_ or network(recipe_), data, recipe_, seed)
     made.active.fill_(True)
     return made
 
 
-@pytest.mark.parametrize("normalisation", ["batch", "none", "final"])
+def running(network_: nn.Module) -> list[torch.Tensor]:
+    return [buffer for name, buffer in network_.named_buffers() if "running" in name]
+
+
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
 @pytest.mark.parametrize("augmentation", [True, False])
 def test_steps_agree_with_the_equations_in_double_precision(noise, normalisation, augmentation):
-    slow = network(normalisation).train()
-    ours = descent(noise, network(normalisation), momentum=0.8, weight_decay=0.01, augmentation=augmentation)
-    ours.begin_epoch(seed=5, epoch=3, learning_rate=0.003)
+    chosen = recipe(**normalisation, momentum=0.8, weight_decay=0.01, augmentation=augmentation)
+    slow = network(chosen).train()
+    ours = descent(noise, chosen, seed=5)
+    ours.begin_epoch(epoch=3, learning_rate=0.003)
     velocity = {name: torch.zeros_like(weight) for name, weight in slow.named_parameters()}
     losses, norms, hits = [], [], 0
     for images, labels in batches.epoch_batches(noise, BATCH, 5, 3, augmentation, torch.device("cpu")):
@@ -52,16 +69,15 @@ def test_steps_agree_with_the_equations_in_double_precision(noise, normalisation
     assert ours.correct == hits
     for (name, theirs), mine in zip(slow.named_parameters(), ours.network.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-12, msg=name)
-    averages = [buffer for name, buffer in slow.named_buffers() if "running" in name]
-    for mine, theirs in zip([b for n, b in ours.network.named_buffers() if "running" in n], averages, strict=True):
+    for mine, theirs in zip(running(ours.network), running(slow), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-12)
 
 
 def test_updates_agree_with_pytorchs_optimiser(noise):
-    ours = descent(noise, network("batch"), momentum=0.9, weight_decay=5e-4)
-    theirs = network("batch").train()
+    ours = descent(noise, recipe(momentum=0.9, weight_decay=5e-4))
+    theirs = network(recipe()).train()
     optimiser = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
-    ours.begin_epoch(0, 0, 0.1)
+    ours.begin_epoch(0, 0.1)
     for images, labels in batches.epoch_batches(noise, BATCH, 0, 0, True, torch.device("cpu")):
         ours.advance()
         optimiser.zero_grad()
@@ -73,8 +89,8 @@ def test_updates_agree_with_pytorchs_optimiser(noise):
 
 def test_evaluation_uses_running_averages_and_counts_each_image_once(noise, monkeypatch):
     monkeypatch.setattr("repro.training.descent.EVALUATION_BATCH", 15)  # 40 test images: two batches and a part
-    ours = descent(noise, network("batch"))
-    ours.begin_epoch(0, 0, 0.1)
+    ours = descent(noise, recipe())
+    ours.begin_epoch(0, 0.1)
     ours.advance()
     trained = copy.deepcopy(ours.network).eval()
     losses, hits = [], 0
@@ -93,12 +109,14 @@ def test_evaluation_uses_running_averages_and_counts_each_image_once(noise, monk
 
 
 def everything(made: Descent) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in vars(made).items() if isinstance(value, torch.Tensor)}
+    found = {name: value for name, value in vars(made).items() if isinstance(value, torch.Tensor)}
+    found |= {f"buffers {number}": buffer for number, buffer in enumerate(made.buffers)}
+    return {name: value.clone() for name, value in found.items()}
 
 
 def test_an_inactive_network_does_not_change(noise):
-    ours = descent(noise, network("batch"))
-    ours.begin_epoch(0, 0, 0.1)
+    ours = descent(noise, recipe())
+    ours.begin_epoch(0, 0.1)
     ours.advance()
     ours.active.fill_(False)
     before = everything(ours)
@@ -109,8 +127,8 @@ def test_an_inactive_network_does_not_change(noise):
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf"), 1e200])
 def test_divergence_ends_all_change(noise, poison):
-    ours = descent(noise, network("batch"))
-    ours.begin_epoch(0, 0, 0.1)
+    ours = descent(noise, recipe())
+    ours.begin_epoch(0, 0.1)
     ours.advance()
     with torch.no_grad():
         ours.network.classifier.bias[0] = poison
@@ -127,19 +145,22 @@ def test_divergence_ends_all_change(noise, poison):
 
 
 def test_the_networks_weights_are_views_of_one_tensor(noise):
-    ours = descent(noise, network("batch"))
+    ours = descent(noise, recipe())
     assert sum(weight.numel() for weight in ours.network.parameters()) == ours.parameters.numel()
     ours.parameters.zero_()
     assert all((weight == 0).all() for weight in ours.network.parameters())
-    ours.averages.fill_(3)
-    assert all((m.running_var == 3).all() for m in ours.network.modules() if isinstance(m, nn.BatchNorm2d))
+    assert sum(buffer.numel() for buffer in ours.network.buffers()) == sum(flat.numel() for flat in ours.buffers)
+    for flat in ours.buffers:
+        flat.fill_(3)
+    assert all((buffer == 3).all() for buffer in ours.network.buffers())
 
 
 def test_bfloat16_is_close_and_keeps_float32_weights(noise):
     losses = {}
     for precision in ("float32", "bfloat16"):
-        ours = descent(noise, network("batch").float(), precision=precision)
-        ours.begin_epoch(0, 0, 0.01)
+        chosen = recipe(precision=precision)
+        ours = descent(noise, chosen, network_=network(chosen).float())
+        ours.begin_epoch(0, 0.01)
         for _ in range(3):
             ours.advance()
         losses[precision] = ours.loss_sum.item()

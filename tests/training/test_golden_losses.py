@@ -11,31 +11,35 @@ from pathlib import Path
 import pytest
 import torch
 
-from repro import devices
-from repro.config import Network, Training
-from repro.networks import ResidualNetwork
+from repro.machine import devices
+from repro.networks.residual import ResidualNetwork
+from repro.settings.recipe import Recipe
 from repro.training.descent import Descent
 from tests.conftest import random_images
 
 GOLDEN = Path(__file__).with_name("golden_losses.json")
 STEPS = 20
-RECIPES = {"batch": 0.003, "none": 0.01, "final": 0.03}
+RECIPES = {
+    "batch": Recipe(depth=8, batch_size=16, learning_rate=0.003),
+    "none": Recipe(depth=8, batch_size=16, learning_rate=0.01, normalisation="none"),
+    "final": Recipe(depth=8, batch_size=16, learning_rate=0.03, place="final"),
+}
 
 
-def losses(normalisation: str, dtype: torch.dtype) -> list[float]:
+def losses(recipe: Recipe, dtype: torch.dtype) -> list[float]:
     """Losses of 20 steps over several epochs, batch 16, with augmentation, momentum and weight decay."""
     devices.prepare("cpu")
     torch.set_num_threads(1)
     data = random_images()
-    network = ResidualNetwork(Network(depth=8), normalisation, 4, seed=0)  # type: ignore[arg-type]
-    descent = Descent(network.to(dtype, memory_format=torch.channels_last), data, 16, Training())
+    network = ResidualNetwork(recipe, 4, seed=0)
+    descent = Descent(network.to(dtype, memory_format=torch.channels_last), data, recipe, seed=0)
     descent.active.fill_(True)
     found = []
     for step in range(STEPS):
         epoch, place = divmod(step, len(data.train_images) // 16)
         if place == 0:
             descent.step.zero_()
-            descent.begin_epoch(0, epoch, RECIPES[normalisation])
+            descent.begin_epoch(epoch, recipe.learning_rate)
         before = descent.loss_sum.item()
         descent.advance()
         found.append(descent.loss_sum.item() - before)
@@ -50,28 +54,27 @@ def fingerprint() -> str:
     return f"{platform.machine()} {model}, {capability}, torch {torch.__version__}, 1 thread, float32"
 
 
-@pytest.mark.parametrize("normalisation", RECIPES)
-def test_losses_in_double_precision_are_those_kept(normalisation):
-    assert losses(normalisation, torch.float64) == pytest.approx(
-        json.loads(GOLDEN.read_text())["float64"][normalisation], rel=1e-9
-    )
+@pytest.mark.parametrize("name", RECIPES)
+def test_losses_in_double_precision_are_those_kept(name):
+    kept = json.loads(GOLDEN.read_text())["float64"][name]
+    assert losses(RECIPES[name], torch.float64) == pytest.approx(kept, rel=1e-9)
 
 
-@pytest.mark.parametrize("normalisation", RECIPES)
-def test_losses_in_single_precision_are_those_kept_for_this_environment(normalisation):
+@pytest.mark.parametrize("name", RECIPES)
+def test_losses_in_single_precision_are_those_kept_for_this_environment(name):
     kept = json.loads(GOLDEN.read_text())
-    found = losses(normalisation, torch.float32)
-    assert found == pytest.approx(kept["float64"][normalisation], rel=1e-4)
+    found = losses(RECIPES[name], torch.float32)
+    assert found == pytest.approx(kept["float64"][name], rel=1e-4)
     try:
         environment = fingerprint()
     except OSError:
         environment = "not Linux"
     if environment in kept:
-        assert found == pytest.approx(kept[environment][normalisation], rel=1e-5)
+        assert found == pytest.approx(kept[environment][name], rel=1e-5)
 
 
 if __name__ == "__main__":
     golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
-    golden["float64"] = {name: losses(name, torch.float64) for name in RECIPES}
-    golden[fingerprint()] = {name: losses(name, torch.float32) for name in RECIPES}
+    golden["float64"] = {name: losses(recipe, torch.float64) for name, recipe in RECIPES.items()}
+    golden[fingerprint()] = {name: losses(recipe, torch.float32) for name, recipe in RECIPES.items()}
     GOLDEN.write_text(json.dumps(golden, indent=1) + "\n")

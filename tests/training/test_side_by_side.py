@@ -7,14 +7,19 @@ from typing import ClassVar
 import pytest
 import torch
 
-from repro import devices
-from repro.config import Network, Training
-from repro.errors import UserError
-from repro.networks import ResidualNetwork
+from repro.machine import devices
+from repro.machine.errors import UserError
+from repro.networks.residual import ResidualNetwork
+from repro.settings.recipe import Recipe
 from repro.training.descent import Descent
 from repro.training.side_by_side import capture, in_turn, side_by_side
 
-RECIPES = [("batch", 0.1), ("none", 100.0), ("none", 0.003), ("final", 0.03)]  # the second diverges
+RECIPES = [  # the second diverges
+    Recipe(depth=20, batch_size=16, learning_rate=0.1),
+    Recipe(depth=20, batch_size=16, learning_rate=100.0, normalisation="none"),
+    Recipe(depth=20, batch_size=16, learning_rate=0.003, normalisation="none", dropout=0.2),
+    Recipe(depth=20, batch_size=16, learning_rate=0.03, place="final"),
+]
 
 
 def test_in_turn_runs_every_step_once():
@@ -71,11 +76,11 @@ def test_too_little_memory_is_one_sentence_and_leaves_no_branch_open(monkeypatch
 def descents(data, dtype=torch.float32, precision="float32") -> list[Descent]:
     device = devices.prepare("cuda", precision)
     made = []
-    for seed, (normalisation, rate) in enumerate(RECIPES):
-        network = ResidualNetwork(Network(depth=20), normalisation, 4, seed)  # type: ignore[arg-type]
+    for seed, recipe in enumerate(RECIPES):
+        network = ResidualNetwork(recipe, 4, seed)
         network = network.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        descent = Descent(network, data.to(device), 16, Training(precision=precision))
-        descent.begin_epoch(seed, 0, rate)
+        descent = Descent(network, data.to(device), recipe.model_copy(update={"precision": precision}), seed)
+        descent.begin_epoch(0, recipe.learning_rate)
         made.append(descent)
     return made
 
@@ -89,7 +94,10 @@ def ended(made: list[Descent], advance, evaluate) -> list[dict[str, torch.Tensor
         evaluate()
     torch.cuda.synchronize()
     assert [bool(descent.diverged) for descent in made] == [False, True, False, False]
-    return [{name: value for name, value in vars(d).items() if isinstance(value, torch.Tensor)} for d in made]
+    found = [{name: value for name, value in vars(d).items() if isinstance(value, torch.Tensor)} for d in made]
+    for tensors, descent in zip(found, made, strict=True):
+        tensors |= {f"buffers {number}": buffer for number, buffer in enumerate(descent.buffers)}
+    return found
 
 
 @pytest.mark.gpu
@@ -120,16 +128,16 @@ def test_networks_side_by_side_end_bit_for_bit_like_networks_alone(noise, precis
         evaluate()
         torch.cuda.synchronize()
         assert torch.equal(alone.parameters, expected["parameters"])
-        assert torch.equal(alone.averages, expected["averages"])
+        for place, buffer in enumerate(alone.buffers):
+            assert torch.equal(buffer, expected[f"buffers {place}"])
 
 
 @pytest.mark.gpu
 def test_the_device_agrees_with_the_processor_in_double_precision(noise):
     made = descents(noise, torch.float64)[:1]
     advance = capture([made[0].advance])
-    network = ResidualNetwork(Network(depth=20), "batch", 4, 0).double()
-    slow = Descent(network, noise, 16, Training())
-    slow.begin_epoch(0, 0, 0.1)
+    slow = Descent(ResidualNetwork(RECIPES[0], 4, 0).double(), noise, RECIPES[0], 0)
+    slow.begin_epoch(0, 0.1)
     for descent in (made[0], slow):
         descent.active.fill_(True)
     for _ in range(6):

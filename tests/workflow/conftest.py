@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from repro.config import experiment_entry, experiment_names
+from repro.settings import catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,23 +22,27 @@ TREE = ("Snakefile", "repro", "workflow", "config", "environment.yml", "profiles
 TINY = {
     "name": "tiny",
     "device": "cpu",
-    "network": {"depth": 8},
-    "batch_size": 16,
-    "data": {"source": "synthetic", "train_images": 100, "test_images": 20},
-    "training": {
+    "recipe": {
+        "images": {"source": "synthetic", "train_images": 100, "test_images": 20},
         "depth": 8,
-        "seeds": 1,
-        "conditions": [
-            {"normalisation": "batch", "learning_rate": 0.1, "epochs": 2},
-            {"normalisation": "none", "learning_rate": 1e-3, "epochs": 2},
-        ],
+        "batch_size": 16,
+        "epochs": 2,
     },
-    "experiments": {"activation_growth": {"seeds": 2}, "limiting_spectrum": {"factors": [1, 2]}},
+    "experiments": {
+        "training_curves": {"seeds": 1, "recipes": [{}, {"normalisation": "none", "learning_rate": 1e-3}]},
+        "activation_growth": {"seeds": 2},
+        "channel_gradients": {
+            "seeds": 1,
+            "after": [0.0, 1.0],
+            "recipes": [{}, {"normalisation": "none", "learning_rate": 1e-3}],
+        },
+        "limiting_spectrum": {"factors": [1, 2]},
+    },
 }
 
-# One that needs training, one that needs a network, one that needs nothing.
-KEPT = ("training_curves", "activation_growth", "limiting_spectrum")
-ITEMS = {"training_curves": "fig1", "activation_growth": "fig5", "limiting_spectrum": "fig8"}
+# One that needs histories, one that looks at untrained networks, one at trained ones, one at none.
+ITEMS = {name: catalogue.entry(name).item for name in TINY["experiments"]}
+TRAINED = ("batch", "none-lr0.001")
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,8 @@ class Tree:
             return {}
         table = result.stdout.split("Job stats")[-1]
         jobs = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
-        targets = {"total", "all", "figures", "initialisation", *experiment_names()}
-        targets |= {experiment_entry(name)["item"] for name in experiment_names()}
+        targets = {"total", "all", "figures", "initialisation"}
+        targets |= {name for entry in catalogue.entries().values() for name in (entry.name, entry.item)}
         return {rule: count for rule, count in jobs.items() if rule not in targets}
 
     def overlay(self, name: str, settings: Mapping[str, object]) -> str:
@@ -118,18 +122,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
 
 
 def small_tree(folder: Path) -> Tree:
-    """A clone with three experiments and the configuration `TINY`, in which nothing has run.
-
-    Leaving the other experiments out of the copy's `config.py` keeps a run short, and shows that an experiment is
-    one line there.
-    """
+    """A clone with the configuration `TINY`, in which nothing has run."""
     small = fresh_tree(folder)
-    file = small.folder / "repro" / "config.py"
-    before, section, after = re.split(r"(class Experiments.*?)(?=\nclass )", file.read_text(), flags=re.DOTALL)
-    pattern = rf"^    (?!{'|'.join(KEPT)})\w+: \w+ = _experiment\(.*\)\n"
-    section, removed = re.subn(pattern, "", section, flags=re.MULTILINE)
-    assert removed > 5
-    file.write_text(before + section + after)
     small.overlay("tiny", TINY)
     return small
 

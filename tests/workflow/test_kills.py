@@ -15,15 +15,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from repro import tables
-from repro.errors import UserError
-from tests.workflow.conftest import ITEMS, TINY_FILES, Tree, environment, small_tree
+from repro.machine.errors import UserError
+from repro.results import tables
+from tests.workflow.conftest import ITEMS, TINY_FILES, TRAINED, Tree, environment, small_tree
 
 # With the finished run, which is made once.
 pytestmark = pytest.mark.xdist_group("workflow")
 
-TRAINED = ("batch-0.1", "none-0.001")
-TABLES = [f"{name}.parquet" for name in ITEMS] + [f"training/{condition}.parquet" for condition in TRAINED]
+TABLES = [f"{name}.parquet" for name in ITEMS] + [f"training/{run}.parquet" for run in TRAINED]
 
 ALONE, GROUP = os.kill, os.killpg  # jobs are orphaned and go on, or get the signal too
 KILLS: list[tuple[Callable[[int, int], None], signal.Signals]] = [
@@ -47,9 +46,16 @@ def interruptible() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What one Snakemake said about its jobs."""
+    """What one Snakemake said about its jobs, in its log."""
 
     said: str
+
+    @classmethod
+    def newest(cls, tree: Tree, before: set[Path]) -> "Attempt":
+        """That of the Snakemake whose log was not there `before`; nothing yet where there is none."""
+        new = set((tree.folder / ".snakemake" / "log").glob("*.log")) - before
+        # The report's second Snakemake, which begins later, has a log of its own.
+        return cls(min(new).read_text() if new else "")
 
     @property
     def begun(self) -> dict[str, str]:
@@ -63,12 +69,16 @@ class Attempt:
         return {self.begun[number] for number in numbers if number in self.begun}
 
 
+def logs(tree: Tree) -> set[Path]:
+    return set((tree.folder / ".snakemake" / "log").glob("*.log"))
+
+
 def killed(
     tree: Tree, log: Path, send: Callable[[int, int], None], signal_: signal.Signals, moment: random.Random
 ) -> Attempt:
     """Start the workflow and kill it at a random moment, told by its progress and not by a clock."""
     finished, delay = moment.randint(0, 1), moment.uniform(0, 0.5)
-    begin = time.monotonic()
+    begin, before = time.monotonic(), logs(tree)
     with log.open("w") as file:
         process = subprocess.Popen(
             tree.command(configuration=TINY_FILES),
@@ -80,10 +90,10 @@ def killed(
         )
     started = 0.0  # how long Snakemake took to its first job: the unit of the delay
     while True:
-        attempt = Attempt(log.read_text())
+        attempt = Attempt.newest(tree, before)
         now = time.monotonic() - begin
-        assert process.poll() is None, attempt.said
-        assert now < 600, attempt.said
+        assert process.poll() is None, log.read_text()
+        assert now < 600, log.read_text()
         if attempt.begun and not started:
             started = now
         # The report is last; the run must not end before it is killed.
@@ -95,7 +105,7 @@ def killed(
         time.sleep(delay * started)
     send(process.pid, signal_)
     assert process.wait(timeout=600) != 0
-    return Attempt(log.read_text())
+    return Attempt.newest(tree, before)
 
 
 def written(message: str) -> str | None:
@@ -133,9 +143,10 @@ def test_the_same_command_goes_on_after_each_of_seven_kills(
         kept |= {name: content(results / name) for name in map(written, attempt.finished) if name}
         assert {name: content(results / name) for name in kept} == kept
 
+    before = logs(tree)
     result = tree.snakemake(configuration=TINY_FILES)
     assert result.returncode == 0, result.stdout
-    assert not done & set(Attempt(result.stdout).begun.values())
+    assert not done & set(Attempt.newest(tree, before).begun.values())
     assert {name: content(results / name) for name in kept} == kept
     assert kept
     for name in TABLES:
@@ -151,6 +162,10 @@ def test_the_same_command_goes_on_after_each_of_seven_kills(
         for folder in (tree.folder, finished.folder)
     )
     assert drawn == expected
+    networks = [path.relative_to(tree.folder) for path in (results / "networks").rglob("*.pt")]
+    assert len(networks) == 4 * len(TRAINED)
+    for path in networks:
+        assert (tree.folder / path).read_bytes() == (finished.folder / path).read_bytes()
     assert (results / "claims.md").read_text() == (finished.folder / "results" / "tiny" / "claims.md").read_text()
     assert tree.plan(configuration=TINY_FILES) == {}
     record_property("kills survived", len(KILLS))
@@ -158,7 +173,7 @@ def test_the_same_command_goes_on_after_each_of_seven_kills(
 
 def test_a_second_snakemake_refuses_and_names_the_first(finished: Tree, tmp_path: Path):
     tree = finished.copy(tmp_path / "tree")
-    tree.edit("repro/claims.py")
+    tree.edit("repro/results/claims.py")
     lock = tree.folder / "results" / "tiny" / ".workflow.lock"
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -169,4 +184,4 @@ def test_a_second_snakemake_refuses_and_names_the_first(finished: Tree, tmp_path
         assert "Error: results/tiny is being made by process 4711" in refused.stdout
         assert "Traceback" not in refused.stdout
         assert "Deciding the paper's claims" not in refused.stdout
-        assert tree.plan(configuration=TINY_FILES) == {"claims": 1, "report": 1}
+        assert tree.plan(configuration=TINY_FILES)["claims"] == 1

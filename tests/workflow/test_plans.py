@@ -1,23 +1,38 @@
 """What would run, in a clone in which nothing has run yet."""
 
-import pytest
-import yaml
+import subprocess
+import sys
 
-from repro.config import experiment_entry, experiment_names, load
-from tests.workflow.conftest import ROOT, Tree
+import pytest
+
+from repro.settings import catalogue
+from repro.settings.configuration import load
+from tests.workflow.conftest import ROOT, Tree, environment
+
+NAMES = list(catalogue.entries())
 
 
 def rules_of(*names: str) -> dict[str, int]:
     """The measurement and the figure of each experiment, once."""
-    return {rule: 1 for name in names for rule in (f"measure_{name}", f"draw_{name}")}
+    return {rule: 1 for name in names for rule in (f"measure_{name}", f"show_{name}")}
 
 
-@pytest.mark.parametrize("name", ["quick", "short", "paper"])
-def test_every_shipped_configuration_plans_one_job_per_condition_and_two_per_experiment(tree: Tree, name: str):
-    conditions = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())["training"]["conditions"]
-    expected = rules_of(*experiment_names()) | {"data": 1, "train": len(conditions), "claims": 1, "report": 1}
-    configuration = () if name == "quick" else (f"config/{name}.yaml",)
-    assert tree.plan(configuration=configuration) == expected
+@pytest.mark.parametrize("name", ["quick", "short", "paper", "initialisation", "training_cpu"])
+def test_every_shipped_configuration_plans_one_job_per_recipe_and_two_per_experiment(tree: Tree, name: str):
+    configuration = load([str(ROOT / "config" / f"{name}.yaml")])
+    expected = rules_of(*configuration.chosen) | {"data": 1, "claims": 1, "report": 1}
+    if configuration.runs:
+        expected["train"] = len(configuration.runs)
+    assert tree.plan(configuration=() if name == "quick" else (f"config/{name}.yaml",)) == expected
+
+
+def test_the_papers_grid_has_thirteen_recipes():
+    configuration = load([str(ROOT / "config" / "paper.yaml")])
+    assert len(configuration.runs) == 13
+    assert {run.seeds for run in configuration.runs.values()} == {5}
+    # The four curves of Figure 1 take 31,425 network-epochs.
+    published = ("batch", "batch-lr0.003-epochs1320", "batch-lr0.0001-epochs2400", "none-lr0.0001-epochs2400")
+    assert sum(5 * configuration.runs[name].recipe.epochs for name in published) == 31_425
 
 
 def test_an_item_needs_just_what_it_is_made_from(tree: Tree):
@@ -25,30 +40,53 @@ def test_an_item_needs_just_what_it_is_made_from(tree: Tree):
     assert tree.plan("fig8") == rules_of("limiting_spectrum")
 
 
-def test_the_training_curves_need_every_condition(tree: Tree):
-    assert tree.plan("fig1", configuration=("config/short.yaml",)) == rules_of("training_curves") | {
-        "data": 1,
-        "train": 6,
-    }
+def test_the_training_curves_need_every_recipe(tree: Tree):
+    planned = tree.plan("fig1", configuration=("config/short.yaml",))
+    assert planned == rules_of("training_curves") | {"data": 1, "train": 6}
 
 
 def test_every_item_and_every_experiment_is_a_target(tree: Tree):
     """In one dry run: all names at once plan all the figures, and neither claims nor report."""
-    names = experiment_names()
-    by_item = tree.plan(*[experiment_entry(name)["item"] for name in names])
-    assert by_item == rules_of(*names) | {"data": 1, "train": by_item["train"]}
-    by_name = tree.plan(*names)
+    by_item = tree.plan(*[entry.item for entry in catalogue.entries().values()])
+    assert by_item == rules_of(*NAMES) | {"data": 1, "train": by_item["train"]}
+    by_name = tree.plan(*NAMES)
     assert by_name == by_item
     assert tree.plan("figures") == by_item
 
 
 def test_what_needs_no_training_can_be_asked_for(tree: Tree):
-    names = [name for name in experiment_names() if experiment_entry(name)["needs"] != "training"]
-    assert tree.plan("initialisation", configuration=("config/initialisation.yaml",)) == rules_of(*names) | {"data": 1}
+    chosen = load([str(ROOT / "config" / "quick.yaml")])
+    names = [name for name in NAMES if not chosen.needs_training(name)]
+    assert set(NAMES) - set(names) == {"training_curves", "activations_in_training"}
+    assert tree.plan("initialisation") == rules_of(*names) | {"data": 1}
+
+
+def test_what_a_configuration_does_not_make_says_so(tree: Tree):
+    result = tree.snakemake("fig8", configuration=("config/short.yaml",))
+    assert result.returncode != 0
+    assert "limiting_spectrum (fig8) is not among the experiments of configuration 'short'" in result.stdout
+    assert "add `limiting_spectrum: {}` below its `experiments`" in result.stdout
+
+
+def test_planning_imports_neither_torch_nor_pandas(tree: Tree):
+    check = (
+        "import sys\nsys.argv = ['snakemake', '--dry-run', '--quiet', 'all', '--cores', '1']\n"
+        "from snakemake.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "ours = [name for name in sys.modules if name.startswith('repro.workflow')]\n"
+        "assert ours, 'the Snakefile was not read'\n"
+        "assert 'torch' not in sys.modules, 'torch'\n"
+        "assert 'matplotlib' not in sys.modules, 'matplotlib'\n"
+        "assert not any('pandas' in str(getattr(sys.modules[name], 'pd', '')) for name in ours), 'pandas'\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", check], cwd=tree.folder, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_a_plan_says_where_results_would_go(tree: Tree):
-    overlay = tree.overlay("mine", {"name": "mine", "training": {"depth": 14}})
+    overlay = tree.overlay("mine", {"name": "mine"})
     output = tree.snakemake("--dry-run", "fig1", configuration=("config/quick.yaml", overlay)).stdout
     assert "results/mine/training_curves.parquet" in output
     assert "results/quick" not in output
@@ -63,13 +101,17 @@ def test_no_rule_writes_to_the_published_tables(tree: Tree):
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"netwrok": {"depth": 8}}, "netwrok is not a setting; did you mean 'network'?"),
-        ({"network": {"depth": 9}}, "network.depth: must be 6n+2"),
-        ({"network": {"depth": "110"}}, "network.depth should be a valid integer"),
-        ({"training": {"seeds": 0}}, "training.seeds should be greater than or equal to 1"),
-        ({"training": {"conditions": []}}, "training.conditions"),
+        ({"recipy": {"depth": 8}}, "recipy is not a setting; did you mean 'recipe'?"),
+        ({"recipe": {"depth": 9}}, "recipe.depth: must be 6n+2"),
+        ({"recipe": {"depth": 999999998}}, "recipe.depth: must be at most 1202"),
+        ({"recipe": {"depth": "110"}}, "recipe.depth should be a valid integer"),
+        ({"recipe": {"normalisation": "bach"}}, "recipe.normalisation: should be one of batch, none"),
+        ({"experiments": {"training_curves": {"seeds": 0}}}, "seeds should be greater than or equal to 1"),
+        ({"experiments": {"training_curves": {"recipes": []}}}, "experiments.training_curves.recipes"),
+        ({"experiments": {"training_curves": {"recipes": [{"lr": 1}]}}}, "experiments.training_curves.recipes"),
+        ({"experiments": {"activation_growth": {"after": [0.3]}}}, "not kept after a share 0.3"),
         ({"name": "published"}, "choose another name"),
-        ({"name": "../elsewhere"}, "name String should match pattern"),
+        ({"name": "../elsewhere"}, "name should match pattern"),
     ],
 )
 def test_a_bad_configuration_is_one_sentence(tree: Tree, settings: dict, expected: str):
@@ -100,26 +142,4 @@ def test_a_missing_configuration_file_is_named(tree: Tree):
 def test_the_other_profiles_plan_the_paper_too(tree: Tree, profile: str):
     result = tree.snakemake("--dry-run", "fig1", "--workflow-profile", profile, configuration=("config/paper.yaml",))
     assert result.returncode == 0, result.stdout
-    assert "Training final-0.03" in result.stdout
-
-
-def test_the_readme_says_how_many_gpus_the_papers_grid_can_use():
-    training = load([str(ROOT / "config" / "paper.yaml")]).training
-    epochs = sorted((condition.epochs * training.seeds for condition in training.conditions), reverse=True)
-
-    def finish(gpus: int) -> int:
-        """Epochs until the last GPU is done, the longest condition first."""
-        loads = [0] * gpus
-        for job in epochs:
-            loads[loads.index(min(loads))] += job
-        return max(loads)
-
-    assert len(epochs) == 13
-    assert (epochs.count(12_000), epochs[0], sum(epochs)) == (6, 12_000, 100_875)
-    assert finish(9) > finish(10) == finish(13) == epochs[0]
-    assert f"{sum(epochs) / epochs[0]:.1f}" == "8.4"
-    needs = [experiment_entry(name)["needs"] for name in experiment_names()]
-    assert sum(need in ("network", "steps") for need in needs) == 10
-    text = " ".join((ROOT / "README.md").read_text().split())
-    assert "thirteen in all, beside ten short ones" in text
-    assert "longest six have 12,000 of the 100,875 epochs each: ten GPUs finish as early as thirteen, 8.4 times" in text
+    assert "Training batch-final-lr0.03" in result.stdout

@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from repro import tables
+from repro.results import tables
 from tests.workflow.conftest import Tree, environment, fresh_tree
 
 pytestmark = pytest.mark.slurm
@@ -28,15 +28,19 @@ MARK = "# written by tests/workflow/test_slurm.py\n"
 # Jobs do not inherit SLURM_CONF, so that the configuration has to lie where Slurm looks for it.
 FOLDER = Path("/etc/slurm")
 
-TABLE = "results/cluster/training/batch-0.1.parquet"
+TABLE = "results/cluster/training/batch.parquet"
 TRAINING_SECONDS = 110  # a time limit of one minute ends a job after 60 to 90 seconds, of which it trains about 50
 
 
 def overlay(epochs: int) -> dict[str, object]:
     """A ResNet-8, on a GPU if there is one: jobs then ask Slurm for it, and where there is none it does on a CPU."""
-    condition = {"normalisation": "batch", "learning_rate": 0.1, "epochs": epochs}
-    training = {"depth": 8, "seeds": 1, "checkpoint_minutes": 0, "conditions": [condition]}
-    return {"name": "cluster", "device": "auto", "network": {"depth": 8}, "training": training}
+    return {
+        "name": "cluster",
+        "device": "auto",
+        "recipe": {"depth": 8, "epochs": epochs},
+        "training": {"checkpoint_minutes": 0},
+        "experiments": {"training_curves": {"seeds": 1, "recipes": [{}]}},
+    }
 
 
 def free_ports(count: int) -> list[int]:

@@ -1,19 +1,25 @@
 # The images: downloaded or read, verified and decoded once, before anything needs them.
 
+IMAGES = jobs.images(configuration)
+
 
 rule data:
     input:
-        dependencies.files("repro.datasets"),
+        dependencies.of_data(),
+        lambda wildcards: IMAGES[wildcards.digest].positions or [],
     output:
-        f"{RESULTS}/data.json",
+        f"{RESULTS}/images/{{digest}}.json",
     log:
-        f"{RESULTS}/logs/data.log",
+        f"{RESULTS}/logs/images-{{digest}}.log",
+    wildcard_constraints:
+        digest="|".join(IMAGES),
     priority: 3
     conda:
         "../../environment.yml"
     params:
-        configuration=json.dumps(jobs.for_data(configuration), ensure_ascii=False),
+        settings=lambda wildcards: IMAGES[wildcards.digest].model_dump_json(),
+        configuration=CONFIGURATION,
     message:
         "Preparing the images"
     shell:
-        "python -m repro data --config {params.configuration:q} --threads {threads} > {log} 2>&1"
+        "python -m repro data {wildcards.digest} --config {params.configuration:q} --threads {threads} > {log} 2>&1"

@@ -1,4 +1,5 @@
-# One rule per experiment: its table in `results/<name>/`, from untrained networks, trained ones or nothing at all.
+# One rule per experiment: its table in `results/<name>/`, from untrained networks, trained ones or nothing at all. A
+# measurement that fails leaves the table of an earlier run in place.
 
 for experiment, entry in EXPERIMENTS.items():
 
@@ -6,20 +7,11 @@ for experiment, entry in EXPERIMENTS.items():
         name:
             f"measure_{experiment}"
         input:
-            [f"{RESULTS}/data.json"] if entry["needs"] != "nothing" else [],
-            (
-                [
-                    f"{RESULTS}/training/{condition}{part}.parquet"
-                    for condition in CONDITIONS
-                    for part in ("", "-moments")
-                ]
-                if entry["needs"] == "training"
-                else []
-            ),
-            dependencies.of_experiment(experiment, "measure").files,
+            jobs.looked_at(configuration, experiment),
+            dependencies.of_measuring(configuration, experiment),
         output:
-            table=f"{RESULTS}/{experiment}.{entry['table']}",
-            companion=f"{RESULTS}/{experiment}.json",
+            table=update(f"{RESULTS}/{experiment}.{entry.table}"),
+            companion=update(f"{RESULTS}/{experiment}.json"),
         log:
             f"{RESULTS}/logs/measure-{experiment}.log",
         priority: 1
@@ -29,16 +21,14 @@ for experiment, entry in EXPERIMENTS.items():
         resources:
             gpu=int(
                 configuration.device != "cpu"
-                and entry["needs"] in ("network", "steps")
+                and bool(configuration.recipes_of(experiment))
             ),
         params:
             experiment=experiment,
-            code=dependencies.of_experiment(experiment, "measure").code,
-            configuration=json.dumps(
-                jobs.for_experiment(configuration, experiment), ensure_ascii=False
-            ),
+            settings=json.dumps(configuration.part_of(experiment), ensure_ascii=False),
+            configuration=CONFIGURATION,
         message:
-            f"Measuring {experiment} ({entry['item']})"
+            f"Measuring {experiment} ({entry.item})"
         shell:
             "python -m repro measure {params.experiment} --config {params.configuration:q} --threads {threads} --wait"
             " > {log} 2>&1"

@@ -7,11 +7,11 @@ rule claims:
             {
                 source
                 for experiment in EXPERIMENTS
-                for source in dependencies.of_experiment(experiment, "judge").files
+                for source in dependencies.of_showing(experiment)
             }
         ),
         tables=[
-            f"{RESULTS}/{experiment}.{entry['table']}"
+            f"{RESULTS}/{experiment}.{entry.table}"
             for experiment, entry in EXPERIMENTS.items()
         ],
     output:
@@ -28,41 +28,38 @@ rule claims:
     conda:
         "../../environment.yml"
     params:
-        code=[
-            dependencies.of_experiment(experiment, "judge").code
-            for experiment in EXPERIMENTS
-        ],
+        configuration=CONFIGURATION,
     message:
         "Deciding the paper's claims"
     shell:
-        "python -m repro claims --tables $(dirname {output.markdown:q}) --output {output.markdown:q} > {log} 2>&1"
+        "python -m repro claims --tables $(dirname {output.markdown:q}) --output {output.markdown:q}"
+        " --config {params.configuration:q} > {log} 2>&1"
 
 
 rule report:
     input:
         rules.claims.output,
         [
-            f"{FIGURES}/{entry['item']}.{suffix}"
+            f"{FIGURES}/{entry.item}.{suffix}"
             for entry in EXPERIMENTS.values()
             for suffix in ("svg", "html")
         ],
-        [f"workflow/report/{entry['item']}.rst" for entry in EXPERIMENTS.values()],
+        [f"repro/experiments/{experiment}/caption.rst" for experiment in EXPERIMENTS],
         "workflow/report/claims.rst",
         "workflow/report/workflow.rst",
     output:
         report=f"{FIGURES}/report.html",
-        configuration=f"{RESULTS}/configuration.json",
     log:
         f"{RESULTS}/logs/report.log",
     localrule: True
     conda:
         "../../environment.yml"
     params:
-        configuration=configuration.model_dump_json(indent=2),
+        configuration=CONFIGURATION,
+        settings=json.dumps(configuration.resolved()),
     message:
         "Gathering figures and claims in {output.report}"
     # A second Snakemake, which only reads: the first one holds the lock.
     shell:
-        "printf '%s\\n' {params.configuration:q} > {output.configuration:q}"
-        " && snakemake figures claims --configfile {output.configuration:q} --report {output.report:q} --nolock > {log} 2>&1"
+        "snakemake figures claims --configfile {params.configuration:q} --report {output.report:q} --nolock > {log} 2>&1"
         " && rm -f $(dirname {output.report:q})/report-incomplete.html"

@@ -1,28 +1,31 @@
-# One job per condition of Figure 1, with all its seeds. Where `training.networks_at_once` has room for several
-# conditions, the job of the first trains them all, and those of the others find them trained. Checkpoints are in
-# `results/<name>/checkpoints/` and no declared outputs: Snakemake deletes the outputs of a job that fails, and a killed
-# job is to resume.
+# One job per run, that is a recipe with all its seeds, for all experiments that ask for it. Where
+# `training.networks_at_once` has room for several runs, the job of the first trains them all, and those of the others
+# find them trained. Checkpoints are in `results/<name>/checkpoints/` and no declared outputs: Snakemake deletes the
+# outputs of a job that was killed, and a killed job is to resume.
 
 
 rule train:
     input:
-        f"{RESULTS}/data.json",
-        dependencies.files("repro.training.conditions"),
+        lambda wildcards: str(
+            configuration.images_file(RUNS[wildcards.run].recipe.images)
+        ),
+        lambda wildcards: dependencies.of_training(RUNS[wildcards.run].recipe),
         lambda wildcards: (
-            [ancient(f"{RESULTS}/training/{TRAINED_IN[wildcards.condition]}.parquet")]
-            if wildcards.condition in TRAINED_IN
+            [ancient(str(configuration.history_file(TRAINED_IN[wildcards.run])))]
+            if wildcards.run in TRAINED_IN
             else []
         ),
     output:
-        table=f"{RESULTS}/training/{{condition}}.parquet",
-        companion=f"{RESULTS}/training/{{condition}}.json",
-        moments=multiext(
-            f"{RESULTS}/training/{{condition}}-moments", ".parquet", ".json"
-        ),
+        table=update(str(configuration.history_file("{run}"))),
+        companion=update(str(configuration.history_file("{run}").with_suffix(".json"))),
+        networks=[
+            update(str(configuration.networks_file("{run}", share)))
+            for share in configuration.training.keep
+        ],
     log:
-        f"{RESULTS}/logs/train-{{condition}}.log",
+        f"{RESULTS}/logs/train-{{run}}.log",
     wildcard_constraints:
-        condition="|".join(map(re.escape, CONDITIONS)),
+        run="|".join(map(re.escape, RUNS)) or "none",
     priority: 2
     conda:
         "../../environment.yml"
@@ -30,17 +33,13 @@ rule train:
     resources:
         gpu=int(configuration.device != "cpu"),
     params:
-        beside=lambda wildcards: BESIDE.get(wildcards.condition, []),
-        configuration=lambda wildcards: json.dumps(
-            jobs.for_condition(
-                configuration,
-                wildcards.condition,
-                BESIDE.get(wildcards.condition, []),
-            ),
-            ensure_ascii=False,
+        beside=lambda wildcards: BESIDE.get(wildcards.run, []),
+        settings=lambda wildcards: jobs.settings_of_runs(
+            configuration, [wildcards.run, *BESIDE.get(wildcards.run, [])]
         ),
+        configuration=CONFIGURATION,
     message:
-        f"Training {{wildcards.condition}}; watch it with: tail -f {{log}}\nAll that is to be trained: {TRAINING_AHEAD}"
+        "Training {wildcards.run}; watch it with: tail -f {log}"
     shell:
-        "python -m repro train {wildcards.condition} --beside {params.beside:q} --config {params.configuration:q}"
+        "python -m repro train {wildcards.run} --beside {params.beside:q} --config {params.configuration:q}"
         " --threads {threads} --wait > {log} 2>&1"

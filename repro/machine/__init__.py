@@ -1,0 +1,1 @@
+"""The machine that computes: devices, leases, locks, files, progress. Knows nothing of the rest of the package."""

@@ -1,0 +1,14 @@
+"""Kinds of initialisation of convolutions, one module each, named by a recipe's `initialisation`.
+
+A module has `initialise(convolution)`, which draws the weights from PyTorch's global generator. For figures it gets a
+row in `repro/results/looks.py`.
+"""
+
+import importlib
+
+from torch import nn
+
+
+def initialise(kind: str, convolution: nn.Conv2d) -> None:
+    """Draw the weights of a convolution, (out, in, y, x), from the global generator."""
+    importlib.import_module(f"{__name__}.{kind}").initialise(convolution)

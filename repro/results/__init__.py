@@ -1,0 +1,1 @@
+"""Tables with their provenance, claims, and how figures look. Knows no experiment, and imports no torch."""

@@ -72,7 +72,8 @@ OURS: dict[str, Any] = {
 def apply() -> None:
     """Set matplotlib to the package's style."""
     logging.getLogger("fontTools").setLevel(logging.ERROR)  # it remarks on the dates inside matplotlib's own font
-    plt.rcParams.update(SEABORN | OURS)
+    looks: Any = SEABORN | OURS  # matplotlib's own type names each of its 300 settings
+    plt.rcParams.update(looks)
 
 
 def sequence(count: int) -> list[tuple[float, float, float]]:

@@ -15,11 +15,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from repro.machine.files import write_atomically
 from repro.results.looks import BLUE, GREEN, ORANGE, PURPLE, SKY, YELLOW
 
 FORMATS = ("pdf", "svg", "png")
+MARGIN = 0.1  # inches around a figure
 
 
 # seaborn's style "ticks" in its context "paper", written out: importing seaborn takes longer than drawing a figure.
@@ -63,7 +65,6 @@ OURS: dict[str, Any] = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "savefig.dpi": 200,
-    "savefig.bbox": "tight",
     "pdf.fonttype": 42,
     "svg.hashsalt": "understanding-batch-normalization",
 }
@@ -118,8 +119,12 @@ def save(figure: Figure, folder: Path, item: str, source: str) -> dict[str, str]
     """
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # the layout is found; finding it again for each format takes most of the time
-    below = figure.get_tightbbox().y0 / figure.get_figheight() - 0.01
-    figure.text(0.5, below, source, ha="center", va="top", fontsize=6, color="0.4")
+    drawn = figure.get_tightbbox()  # inches
+    below = drawn.y0 / figure.get_figheight() - 0.01
+    text = figure.text(0.5, below, source, ha="center", va="top", fontsize=6, color="0.4")
+    extent = text.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
+    # Found once: left to itself matplotlib draws everything twice for each format to find it.
+    page = Bbox.union([drawn, extent]).padded(MARGIN)
     checksums = {}
     for suffix in FORMATS:
         buffer = io.BytesIO()
@@ -129,7 +134,7 @@ def save(figure: Figure, folder: Path, item: str, source: str) -> dict[str, str]
             "svg": {"Date": None, "Description": source},
             "png": {"Description": source},
         }[suffix]
-        figure.savefig(buffer, format=suffix, metadata=metadata)
+        figure.savefig(buffer, format=suffix, metadata=metadata, bbox_inches=page)
         write_atomically(folder / f"{item}.{suffix}", buffer.getvalue())
         checksums[f"{item}.{suffix}"] = hashlib.sha256(buffer.getvalue()).hexdigest()
     plt.close(figure)

@@ -12,6 +12,7 @@ from repro.machine.errors import UserError
 from repro.machine.files import write_atomically
 from repro.settings import catalogue
 from repro.settings.configuration import validate
+from repro.settings.experiment import NetworkSettings
 from repro.workflow import (
     captions,
     dependencies,

@@ -42,7 +42,7 @@ def measure(configuration: Configuration, experiment: str, wait: bool = False, f
         seconds = time.monotonic() - start + sum(one["seconds"] for one in origin.get("trained", {}).values())
         data, device = origin.pop("data"), origin.pop("device")
         provenance = tables.provenance(configuration.part_of(known.name), data, device, seconds) | origin
-        path = folder / f"{known.name}.{known.table}"
+        path = folder / configuration.table_file(known.name).name
         tables.write(path, table[list(known.columns)], known.columns, provenance)
     return path
 

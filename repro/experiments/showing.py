@@ -1,6 +1,7 @@
 """Showing experiments: figure and numbers from a table, and the verdicts on claims from all tables of a folder."""
 
 import importlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -62,13 +63,22 @@ def shown_from(folder: Path, configuration: Configuration | None = None) -> list
 
 
 def judge(folder: Path, output: Path, configuration: Configuration | None = None) -> Path:
-    """Decide the claims of `shown_from`'s experiments.
+    """Decide the claims of `shown_from`'s experiments; raises `UserError` when the images have changed between them.
 
     Writes Markdown to `output` and HTML beside it; returns `output`.
     """
     verdicts = []
+    seen: dict[str, tuple[str, str]] = {}  # settings of images -> their checksums, and which experiment saw them
     for name in shown_from(folder, configuration):
         table, provenance = read(folder, name, configuration)
+        images = json.dumps([recipe["images"] for recipe in provenance["settings"].get("recipes", {}).values()][:1])
+        checksum = (provenance["data"] or {}).get("checksum", "")
+        known, other = seen.setdefault(images, (checksum, name))
+        if known != checksum:
+            raise UserError(
+                f"{name} and {other} were measured on different images, although their settings are the same: the "
+                f"images have changed; delete {folder} and measure again."
+            )
         shown = importlib.import_module(f"repro.experiments.{name}.show")
         subject = sources.subject(name, provenance)
         verdicts.append(claims.judge(catalogue.entry(name).item, shown.CLAIMS, table, subject))

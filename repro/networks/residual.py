@@ -34,21 +34,26 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, recipe: Recipe, number: int) -> None:
         super().__init__()
         stride = 1 if channels_in == channels_out else 2
-        kind = recipe.normalisation if recipe.place != "final" else "none"
+
+        def normalise() -> nn.Module:
+            if recipe.place == "final":
+                return nn.Identity()
+            return normalisation.layer(recipe.normalisation, channels_out)
+
         self.normalise_last = recipe.place == "after_activation"
         self.activate = activation.function(recipe.activation)
         # Without a bias: found by trial.
         self.convolution1 = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)
-        self.normalisation1 = normalisation.layer(kind, channels_out)
+        self.normalisation1 = normalise()
         self.convolution2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
-        self.normalisation2 = normalisation.layer(kind, channels_out)
+        self.normalisation2 = normalise()
         self.shortcut: nn.Module = nn.Identity()
         if stride == 2 and recipe.shortcut == "A":
             self.shortcut = PaddedSubsampling()
         elif stride == 2:
             self.shortcut = nn.Sequential(nn.Conv2d(channels_in, channels_out, 1, stride, bias=False))
             if not self.normalise_last:
-                self.shortcut.append(normalisation.layer(kind, channels_out))
+                self.shortcut.append(normalise())
         self.dropout = Dropout(recipe.dropout, number) if recipe.dropout else nn.Identity()
 
     def forward(self, activations: Tensor) -> Tensor:
@@ -81,14 +86,17 @@ class ResidualNetwork(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.convolution1 = nn.Conv2d(3, STAGE_CHANNELS[0], 3, padding=1, bias=False)
-            self.normalisation1 = normalisation.layer("none" if final else recipe.normalisation, STAGE_CHANNELS[0])
+            channels = STAGE_CHANNELS[0]
+            self.normalisation1 = nn.Identity() if final else normalisation.layer(recipe.normalisation, channels)
             self.blocks = nn.ModuleList()
             channels_in = STAGE_CHANNELS[0]
             for channels in STAGE_CHANNELS:
                 for _ in range((recipe.depth - 2) // 6):
                     self.blocks.append(ResidualBlock(channels_in, channels, recipe, len(self.blocks)))
                     channels_in = channels
-            self.final_normalisation = normalisation.layer(recipe.normalisation if final else "none", channels_in)
+            self.final_normalisation = (
+                normalisation.layer(recipe.normalisation, channels_in) if final else nn.Identity()
+            )
             self.classifier = nn.Linear(channels_in, classes)
             for module in self.modules():
                 if isinstance(module, nn.Conv2d):

@@ -5,8 +5,7 @@ A row is data of the figures that show its kind, and of no others: adding one dr
 
 from dataclasses import dataclass
 
-# Okabe and Ito's colours, distinguishable with any colour vision.
-BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
+from repro.results.colours import BLUE, GREEN, ORANGE, PURPLE, SKY, YELLOW
 
 
 @dataclass(frozen=True)

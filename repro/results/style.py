@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from repro.machine.files import write_atomically
-from repro.results.looks import BLUE, GREEN, ORANGE, PURPLE, SKY, YELLOW
+from repro.results.colours import BLUE, GREEN, ORANGE, PURPLE, SKY, YELLOW
 
 FORMATS = ("pdf", "svg", "png")
 MARGIN = 0.1  # inches around a figure

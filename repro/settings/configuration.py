@@ -29,7 +29,7 @@ class Training(Section):
     keep: PositiveShares = Field(
         [0.02, 0.1, 0.5, 1.0],
         description="Shares of the training cycle after which every network is kept, at the end of an epoch, for "
-        "experiments to look at.",
+        "experiments to look at. A share that is added later trains finished networks from the start.",
     )
     networks_at_once: Count | None = Field(
         None,

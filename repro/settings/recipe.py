@@ -33,10 +33,6 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 Place = Literal["everywhere", "after_activation", "final"]
 
 
-# Where the official archive comes from; its checksum is always the same.
-ONLY_WHERE = {"archive", "mirrors"}
-
-
 class Images(Section):
     """Which images the networks see."""
 
@@ -76,9 +72,15 @@ class Images(Section):
         return self.label or own.get(self.source) or os.path.basename(os.path.realpath(os.path.expanduser(self.folder)))
 
     @property
+    def decides(self) -> dict[str, Any]:
+        """What decides which images these are, as plain JSON types: not where the official archive comes from."""
+        only_where = {"archive", "mirrors"} if self.source == "image_folder" else {"archive", "mirrors", "folder"}
+        return self.model_dump(mode="json", exclude=only_where)
+
+    @property
     def digest(self) -> str:
-        """Tells these settings from others in file names."""
-        return hashlib.sha256(self.model_dump_json(exclude=ONLY_WHERE).encode()).hexdigest()[:8]
+        """Tells these images from others in file names."""
+        return hashlib.sha256(json.dumps(self.decides, sort_keys=True).encode()).hexdigest()[:8]
 
     @model_validator(mode="after")
     def _consistent(self) -> Images:
@@ -156,7 +158,7 @@ class Recipe(Section):
     @property
     def decides(self) -> dict[str, Any]:
         """All that decides weights and measurements, as plain JSON types."""
-        return self.model_dump(mode="json", exclude={"images": ONLY_WHERE})
+        return self.model_dump(mode="json", exclude={"images"}) | {"images": self.images.decides}
 
     @property
     def kinds(self) -> list[str]:

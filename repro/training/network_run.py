@@ -39,7 +39,8 @@ class Position:
     loss_sum: float = 0.0
     correct: int = 0
     gradient_norm_sum: float = 0.0
-    seconds: float = 0.0  # spent on the current epoch
+    seconds: float = 0.0  # spent on the current epoch, by all networks side by side
+    busy: float = 0.0  # this network's part of all seconds so far
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -172,10 +173,16 @@ class NetworkRun:
         # A network that diverged is over only once the epoch that it broke off in has been ended.
         over = position.status != "incomplete" and not position.step
         passed = [share for share in self.keep if over or epochs_after(self.recipe, share) <= position.epoch]
-        missing = [self.kept(share) for share in passed if checkpoints.read(self.kept(share)) is None]
-        if missing:
-            lost = f"{missing[0]} is missing or damaged"
-            print(f"{lost}, so {self.name} seed {self.seed} is trained from the start.", file=sys.stderr)
+        missing = [share for share in passed if checkpoints.read(self.kept(share)) is None]
+        # Of a network that had diverged by then there is nothing to keep but that.
+        gone = [share for share in missing if over and position.status == "diverged"]
+        gone = [share for share in gone if epochs_after(self.recipe, share) >= position.epoch]
+        if lost := [share for share in missing if share not in gone]:
+            print(
+                f"The network after {lost[0]:g} of its training was not kept, or its file ({self.kept(lost[0])}) is "
+                f"missing or damaged, so {self.name} seed {self.seed} is trained from the start.",
+                file=sys.stderr,
+            )
             return
         self.position = position
         self.descent.parameters.copy_(state["parameters"])
@@ -192,6 +199,8 @@ class NetworkRun:
             print(f"{self.path} continues in another environment ({changes}): last digits may differ.", file=sys.stderr)
         if self.position.status == "diverged" and self.position.step:
             self.end_epoch()  # stopped between the step that diverged and the end of its epoch
+        for share in gone:
+            self._keep(share)
 
     def _keep(self, share: float) -> None:
         """Write the network as it is after a share of the cycle, or that it had diverged by then."""
@@ -275,6 +284,7 @@ def _epoch(runs: Sequence[NetworkRun], advance: Step, evaluate: Step, stop: Call
         nonlocal start
         for run in runs:
             run.position.seconds += time.monotonic() - start
+            run.position.busy += (time.monotonic() - start) / len(runs)
             run.save()
         start = time.monotonic()
 
@@ -302,5 +312,6 @@ def _epoch(runs: Sequence[NetworkRun], advance: Step, evaluate: Step, stop: Call
     seconds = time.monotonic() - start
     for run in runs:
         run.position.seconds += seconds
+        run.position.busy += seconds / len(runs)
         run.end_epoch()
     return saved

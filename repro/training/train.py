@@ -69,7 +69,7 @@ def train(configuration: Configuration, name: str, beside: Sequence[str] = (), w
                     seed,
                     there,
                     device,
-                    checkpoint_path(folder, run.name, run.recipe, data, seed),
+                    checkpoint_path(folder, run.recipe, data, seed),
                     configuration.training.keep,
                     configuration.training.checkpoint_minutes,
                     fingerprint,
@@ -87,15 +87,15 @@ def train(configuration: Configuration, name: str, beside: Sequence[str] = (), w
         return _write(configuration, chosen[0], networks[: chosen[0].seeds], fingerprint)
 
 
-def checkpoint_path(folder: Path, name: str, recipe: Recipe, data: ImageData, seed: int) -> Path:
+def checkpoint_path(folder: Path, recipe: Recipe, data: ImageData, seed: int) -> Path:
     """Where one network's checkpoint is kept.
 
-    The name holds a digest of all that decides the network's weights - recipe, images and code - so a checkpoint is
-    never continued under another recipe, and changing the recipe back finds the old one again.
+    The name is a digest of all that decides the network's weights - recipe, images and code - so a checkpoint is never
+    continued under another recipe, and changing the recipe back, or calling it otherwise, finds the old one again.
     """
     decides = json.dumps([recipe.digest, data.checksum, code.digest(deciding_modules(recipe))])
     digest = hashlib.sha256(decides.encode()).hexdigest()[:12]
-    return folder / "checkpoints" / f"{name}-seed{seed}-{digest}.pt"
+    return folder / "checkpoints" / f"{digest}-seed{seed}.pt"
 
 
 def deciding_modules(recipe: Recipe) -> set[str]:
@@ -123,7 +123,7 @@ def _write(configuration: Configuration, run: Run, networks: Sequence[NetworkRun
         )
     data = networks[0].descent.data
     source = {"name": data.name, "checksum": data.checksum}
-    seconds = sum(history["seconds"].sum() for history in tables_of_networks)
+    seconds = sum(network.position.busy for network in networks)
     provenance = tables.provenance(configuration.part_of_run(run), source, fingerprint["device"], seconds)
     path = configuration.history_file(run.name)
     table = pd.concat(tables_of_networks, ignore_index=True)[list(HISTORY_COLUMNS)]

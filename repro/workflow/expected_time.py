@@ -1,9 +1,12 @@
 """How long training will take, from what `python -m repro benchmark` measured on this machine."""
 
+import contextlib
+import json
 from pathlib import Path
 
 from repro.machine.errors import UserError
 from repro.settings.configuration import Configuration
+from repro.settings.recipe import Recipe
 
 CIFAR10_IMAGES = 50_000  # the benchmark's epochs refer to these
 
@@ -26,11 +29,18 @@ def describe(configuration: Configuration, folder: Path = Path("results/benchmar
         devices.add(device)
         for run in runs:
             if (run.recipe.depth, run.recipe.precision) == (depth, precision):
-                images = run.recipe.images.train_images or CIFAR10_IMAGES
+                images = _images(configuration, run.recipe)
                 hours += run.recipe.epochs * run.seeds * images / CIFAR10_IMAGES / rate / 3600
     if missing:
         return text + "; ".join(sorted(missing))
     return text + f"about {hours:,.1f} hours on {', '.join(sorted(devices))} ({folder})."
+
+
+def _images(configuration: Configuration, recipe: Recipe) -> int:
+    """Training images of a recipe: as they were counted when they were prepared, else as its settings say."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        return int(json.loads(configuration.images_file(recipe.images).read_text(encoding="utf-8"))["train_images"])
+    return recipe.images.train_images or CIFAR10_IMAGES
 
 
 def _rate(configuration: Configuration, depth: int, precision: str, folder: Path) -> tuple[float, str] | str:

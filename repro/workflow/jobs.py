@@ -43,7 +43,9 @@ def looks_of(configuration: Configuration, experiment: str) -> list[str]:
     """The names and colours of what an experiment's figure compares; a new kind's row changes none of the others."""
     recipes = configuration.recipes_of(experiment).values()
     found = {looks.normalisation(recipe.normalisation_label) for recipe in recipes}
-    found |= {looks.initialisation(recipe.initialisation) for recipe in recipes}
+    initialisations = [recipe.initialisation for recipe in recipes]
+    initialisations += getattr(configuration.settings_of(experiment), "initialisations", [])  # of toy networks
+    found |= set(map(looks.initialisation, initialisations))
     return sorted(map(str, found))
 
 

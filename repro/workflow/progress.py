@@ -106,7 +106,7 @@ class Shortened(logging.Formatter):
         if event == "workflow_started":
             return f"Snakemake {record.__dict__['snakemake_version']} in {record.__dict__['basedir']}"
         if event == "job_info":
-            message = record.__dict__["rule_msg"] or record.__dict__["rule_name"]
+            message = (record.__dict__["rule_msg"] or record.__dict__["rule_name"]).splitlines()[0]
             return f"[{self.counts.state()}] {message}"
         if event == "job_error":
             lines = self.whole.format(record).splitlines()

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from repro.experiments import measuring, showing
 from repro.machine.errors import UserError
@@ -82,3 +84,24 @@ def test_what_looks_at_nothing_says_so_in_its_provenance(configuration: Configur
     assert isinstance(table, pd.DataFrame)
     assert provenance["data"] is None
     assert provenance["device"].endswith(" CPU")
+
+
+def test_tables_measured_before_and_after_the_images_changed_are_not_judged_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    recipe = {"depth": 8, "batch_size": 4, "images": {"source": "image_folder", "folder": str(tmp_path / "pictures")}}
+    networks = {"seeds": 1, "recipes": [{}]}
+    experiments = {"activation_growth": networks, "output_gradients": networks}
+    made = validate({"name": "x", "device": "cpu", "recipe": recipe, "experiments": experiments})
+    for colour, name in enumerate(experiments):
+        for part in ("train", "test"):
+            for label in ("one", "two"):
+                folder = tmp_path / "pictures" / part / label
+                folder.mkdir(parents=True, exist_ok=True)
+                for number in range(4):
+                    noise = np.random.default_rng([colour, number, len(label)]).integers(0, 256, (16, 16, 3), np.uint8)
+                    Image.fromarray(noise).save(folder / f"{number}.png")
+        measuring.measure(made, name)
+    with pytest.raises(UserError, match="were measured on different images, although their settings are the same"):
+        showing.judge(made.results_folder, tmp_path / "claims.md", made)

@@ -8,6 +8,7 @@ import pytest
 from repro.results import looks
 from repro.results.cases import called, cases, contrast, moment
 from repro.results.claims import Undecided
+from repro.results.colours import BLUE
 
 
 def table(*networks: tuple[str, str, float], seeds: int = 2) -> pd.DataFrame:
@@ -36,7 +37,7 @@ def test_moments_in_words(after, words):
 
 def test_the_pair_has_the_looks_of_its_normalisations():
     with_, without = cases(PAIR)
-    assert (with_.label, with_.colour, with_.line) == ("with BN", looks.BLUE, "-")
+    assert (with_.label, with_.colour, with_.line) == ("with BN", BLUE, "-")
     assert (without.label, without.colour, without.line) == ("without BN", looks.ORANGE, "-")
     assert (with_.recipe, with_.normalisation, with_.after) == ("batch", "batch", 0.0)
 

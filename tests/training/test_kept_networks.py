@@ -115,7 +115,7 @@ def test_weights_that_do_not_fit_are_one_sentence(noise, tmp_path):
 
 @pytest.mark.parametrize("ending", ["finished", "diverged"])
 @pytest.mark.parametrize("lost", [[0.1], [1.0], [0.1, 0.34, 0.5, 1.0]])
-def test_a_finished_run_whose_kept_networks_were_deleted_trains_again_to_the_same_bytes(
+def test_a_finished_run_whose_kept_networks_were_deleted_has_them_again_to_the_same_bytes(
     noise, tmp_path, capsys, ending, lost
 ):
     chosen = recipe(epochs=4) if ending == "finished" else recipe("none", 100.0, epochs=4)
@@ -128,7 +128,15 @@ def test_a_finished_run_whose_kept_networks_were_deleted_trains_again_to_the_sam
         run.kept(share).unlink()
     capsys.readouterr()
     again = run_of(tmp_path, noise, chosen)
-    assert f"{run.kept(lost[0])} is missing" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    if ending == "finished":
+        assert (
+            f"its file ({run.kept(lost[0])}) is missing or damaged, so batch seed 1 is trained from the start" in said
+        )
+        assert again.position.total_steps == 0
+    else:  # that it had diverged by then is all there is to keep: it is never trained again
+        assert said == ""
+        assert not again.incomplete
     assert str(trained(again)) == str(expected)
     assert kept(again) == files
     assert again.weights_digest() == run.weights_digest()

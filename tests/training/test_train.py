@@ -134,7 +134,7 @@ def test_another_recipe_begins_anew():
     data = loading.load(changed().recipe.images)
 
     def path(recipe: Recipe) -> Path:
-        return train.checkpoint_path(Path("results"), "batch", recipe, data, 0)
+        return train.checkpoint_path(Path("results"), recipe, data, 0)
 
     base = changed().recipe
     variations = [{}, {"momentum": 0.5}, {"weight_decay": 0}, {"augmentation": False}, {"dropout": 0.1}]
@@ -144,7 +144,7 @@ def test_another_recipe_begins_anew():
     # Where the images lie does not matter, but which they are.
     assert path(vary(base, {"images": {"folder": "elsewhere"}})) in paths
     others = loading.load(vary(base, {"images": {"train_images": 90}}).images)
-    assert train.checkpoint_path(Path("results"), "batch", base, others, 0) not in paths
+    assert train.checkpoint_path(Path("results"), base, others, 0) not in paths
 
 
 def test_divergence_stands_in_the_table_and_in_the_kept_networks():
@@ -269,7 +269,7 @@ def test_editing_what_decides_a_network_begins_anew(monkeypatch, folder):
     data = loading.load(changed().recipe.images)
 
     def path() -> Path:
-        return train.checkpoint_path(Path("results"), "batch", Recipe(), data, 0)
+        return train.checkpoint_path(Path("results"), Recipe(), data, 0)
 
     def edited(module: str, addition: str) -> Path:
         file_of = code.file_of

@@ -85,6 +85,11 @@ def test_planning_imports_neither_torch_nor_pandas(tree: Tree):
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def test_a_plan_says_how_much_is_to_be_trained(tree: Tree):
+    output = tree.snakemake("--dry-run", "fig1").stdout
+    assert "All that is to be trained: 3 recipes, 6 networks, 48 network-epochs if none diverges" in output
+
+
 def test_a_plan_says_where_results_would_go(tree: Tree):
     overlay = tree.overlay("mine", {"name": "mine"})
     output = tree.snakemake("--dry-run", "fig1", configuration=("config/quick.yaml", overlay)).stdout

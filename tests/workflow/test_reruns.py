@@ -452,7 +452,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(tree: Tree, record_proper
     checkpoints = tree.folder / "results" / "long" / "checkpoints"
     deadline = time.monotonic() + 300
     # A network is kept, in a file beside it, before the checkpoint is written.
-    while not [path for path in checkpoints.glob("batch-seed0-*.pt") if "-after" not in path.name]:
+    while not [path for path in checkpoints.glob("*-seed0*.pt") if "-after" not in path.name]:
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -17,7 +17,7 @@ rule data:
     conda:
         "../../environment.yml"
     params:
-        settings=lambda wildcards: IMAGES[wildcards.digest].model_dump_json(),
+        settings=lambda wildcards: json.dumps(IMAGES[wildcards.digest].decides),
         configuration=CONFIGURATION,
     message:
         "Preparing the images"

@@ -21,7 +21,7 @@ for experiment, entry in EXPERIMENTS.items():
         resources:
             gpu=int(
                 configuration.device != "cpu"
-                and bool(configuration.recipes_of(experiment))
+                and isinstance(configuration.settings_of(experiment), NetworkSettings)
             ),
         params:
             experiment=experiment,

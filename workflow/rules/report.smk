@@ -29,6 +29,7 @@ rule claims:
         "../../environment.yml"
     params:
         configuration=CONFIGURATION,
+        looks=[jobs.looks_of(configuration, name) for name in EXPERIMENTS],
     message:
         "Deciding the paper's claims"
     shell:
@@ -56,6 +57,7 @@ rule report:
         "../../environment.yml"
     params:
         configuration=CONFIGURATION,
+        measured=json.dumps(config["measured"]),
         settings=json.dumps(configuration.resolved()),
     message:
         "Gathering figures and claims in {output.report}"

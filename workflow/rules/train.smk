@@ -6,8 +6,11 @@
 
 rule train:
     input:
-        lambda wildcards: str(
-            configuration.images_file(RUNS[wildcards.run].recipe.images)
+        lambda wildcards: sorted(
+            {
+                str(configuration.images_file(RUNS[run].recipe.images))
+                for run in (wildcards.run, *BESIDE.get(wildcards.run, []))
+            }
         ),
         lambda wildcards: dependencies.of_training(RUNS[wildcards.run].recipe),
         lambda wildcards: (
@@ -39,7 +42,7 @@ rule train:
         ),
         configuration=CONFIGURATION,
     message:
-        "Training {wildcards.run}; watch it with: tail -f {log}"
+        f"Training {{wildcards.run}}; watch it with: tail -f {{log}}\nAll that is to be trained: {TRAINING_AHEAD}"
     shell:
         "python -m repro train {wildcards.run} --beside {params.beside:q} --config {params.configuration:q}"
         " --threads {threads} --wait > {log} 2>&1"

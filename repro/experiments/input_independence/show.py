@@ -12,7 +12,7 @@ from repro.networks.layers import PAPER_DEPTH
 from repro.results import style
 from repro.results.cases import Case, cases, contrast
 from repro.results.claims import Claim, Verdict, verdict
-from repro.results.looks import PURPLE
+from repro.results.colours import PURPLE
 
 # Recalled from the paper, not confirmed.
 PUBLISHED = {

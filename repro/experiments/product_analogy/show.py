@@ -9,10 +9,10 @@ from matplotlib.lines import Line2D
 from repro.experiments.product_analogy.settings import KINDS
 from repro.instruments.effective_rank import effective_rank
 from repro.random_matrices import condition_decades_per_factor, distance_to_law, singular_value_law
-from repro.results import looks, style
+from repro.results import colours, looks, style
 from repro.results.claims import Claim, Verdict, verdict
 
-COLOURS = dict(zip(KINDS, ("black", looks.ORANGE, looks.BLUE, looks.GREEN, looks.PURPLE), strict=True))
+COLOURS = dict(zip(KINDS, ("black", colours.ORANGE, colours.BLUE, colours.GREEN, colours.PURPLE), strict=True))
 FIRST_FITTED = 8  # matrices from which growth is taken to be exponential
 
 

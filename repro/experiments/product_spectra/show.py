@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from repro.random_matrices import goodness_of_fit, singular_value_law
-from repro.results import looks, style
+from repro.results import colours, style
 from repro.results.claims import Claim, Verdict, verdict
 
 BINS = 50  # of the published histograms: it gives their counts in the first bin
@@ -68,7 +68,7 @@ def plot(table: pd.DataFrame) -> Figure:
         pooled = _drawn(table)[_drawn(table)["factors"] == factors]
         counts, edges = _histogram(pooled)
         expected = len(pooled) * np.diff(singular_value_law(factors=int(factors)).cdf(edges))
-        axis.stairs(counts, edges, fill=True, color=looks.SKY, label=f"{pooled['draw'].nunique()} draws")
+        axis.stairs(counts, edges, fill=True, color=colours.SKY, label=f"{pooled['draw'].nunique()} draws")
         axis.stairs(expected, edges, color="black", label="limiting law", lw=1)
         distance, p_value = fit(table, int(factors))
         number = f"{factors} matri{'x' if factors == 1 else 'ces'}, N = {pooled['size'].iloc[0]}"

@@ -1,0 +1,3 @@
+"""The colours of figures: Okabe and Ito's, distinguishable with any colour vision."""
+
+BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"

@@ -1,5 +1,6 @@
 """The cases that a table of networks compares: one recipe at one moment of its training each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -71,3 +72,19 @@ def contrast(table: pd.DataFrame) -> pd.DataFrame:
     if list(recipes) != [1, 1]:
         raise Undecided("it takes one untrained recipe with BN and one without")
     return untrained
+
+
+def spreads(values: pd.DataFrame, quantities: Mapping[str, str], lost: str) -> pd.DataFrame:
+    """Per case and quantity the distribution over seeds: extremes, quartiles, median, and how many have no value.
+
+    `values` has one row per network, with the columns of `cases` and `quantities`, which maps columns to their meaning;
+    `lost` is what the count of missing values is called.
+    """
+    rows = []
+    for case in cases(values):
+        for name, meaning in quantities.items():
+            chosen = case.rows(values)[name]
+            spread = chosen.quantile([0, 0.25, 0.5, 0.75, 1]).tolist()
+            rows.append((case.recipe, case.after, meaning, *spread, int(chosen.isna().sum())))
+    levels = ["minimum", "lower quartile", "median", "upper quartile", "maximum"]
+    return pd.DataFrame(rows, columns=["recipe", "after", "quantity", *levels, lost])

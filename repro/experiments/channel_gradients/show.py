@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from repro.instruments.effective_rank import effective_rank
 from repro.results import style
-from repro.results.cases import Case, cases, contrast
+from repro.results.cases import Case, cases, contrast, spreads
 from repro.results.claims import Claim, Verdict, verdict
 from repro.results.seed_strips import strips
 from repro.settings.experiment import NETWORK_COLUMNS
@@ -62,15 +62,7 @@ def concentrations(table: pd.DataFrame) -> pd.DataFrame:
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """Distribution over seeds of how few channels carry the gradient; the paper has a picture, no numbers."""
-    values = concentrations(table)
-    rows = []
-    for case in cases(table):
-        for name, meaning in QUANTITIES.items():
-            chosen = case.rows(values)[name]
-            spread = chosen.quantile([0, 0.25, 0.5, 0.75, 1]).tolist()
-            rows.append((case.recipe, case.after, meaning, *spread, int(chosen.isna().sum())))
-    levels = ["minimum", "lower quartile", "median", "upper quartile", "maximum"]
-    return pd.DataFrame(rows, columns=["recipe", "after", "quantity", *levels, "seeds without a value"])
+    return spreads(concentrations(table), QUANTITIES, "seeds without a value")
 
 
 def plot(table: pd.DataFrame) -> Figure:

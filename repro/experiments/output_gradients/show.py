@@ -9,7 +9,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from repro.results import style
-from repro.results.cases import Case, cases, contrast
+from repro.results.cases import Case, cases, contrast, spreads
 from repro.results.claims import Claim, Verdict, verdict
 from repro.results.seed_strips import offsets, strips
 from repro.settings.experiment import NETWORK_COLUMNS
@@ -43,15 +43,7 @@ def favourites(table: pd.DataFrame) -> pd.DataFrame:
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """Distribution over seeds of how far the networks prefer one class (`QUANTITIES`); not in the paper."""
-    values = favourites(table)
-    rows = []
-    for case in cases(table):
-        for name, meaning in QUANTITIES.items():
-            chosen = case.rows(values)[name]
-            spread = chosen.quantile([0, 0.25, 0.5, 0.75, 1]).tolist()
-            rows.append((case.recipe, case.after, meaning, *spread, int(chosen.isna().sum())))
-    levels = ["minimum", "lower quartile", "median", "upper quartile", "maximum"]
-    return pd.DataFrame(rows, columns=["recipe", "after", "quantity", *levels, "seeds that overflowed"])
+    return spreads(favourites(table), QUANTITIES, "seeds that overflowed")
 
 
 def plot(table: pd.DataFrame) -> Figure:

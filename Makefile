@@ -26,10 +26,11 @@ setup: .venv/.ready
 reproduce: setup
 	$(BIN)/snakemake
 	@echo
-	@echo "Figures and tables:  paper_figures/quick/"
-	@echo "Report:              paper_figures/quick/report.html (open it in a browser)"
-	@echo "The paper's claims:  results/quick/claims.md"
-	@echo "Measured tables:     results/quick/"
+	@cat results/quick/logs/scorecard.log
+	@echo
+	@echo "All on one page:   paper_figures/quick/index.html (open it in a browser)"
+	@echo "Figures:           paper_figures/quick/"
+	@echo "Measured tables:   results/quick/"
 
 figures: setup
 	$(BIN)/python -m repro figures

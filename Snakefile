@@ -64,8 +64,9 @@ TRAINED_IN = {other: first for first in BESIDE for other in BESIDE[first]}
 rule all:
     default_target: True
     input:
+        f"{FIGURES}/index.html",
         f"{FIGURES}/report.html",
-        f"{RESULTS}/claims.md",
+        f"{RESULTS}/scorecard.csv",
         list(ITEMS.values()),
 
 

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import sys
+import time
 from pathlib import Path
 
 from repro.machine.errors import UserError
@@ -81,11 +82,24 @@ def _parser() -> argparse.ArgumentParser:
     step.set_defaults(run=_data)
 
     step = steps.add_parser(
-        "train", parents=[configured, threaded, waiting], help="train one recipe with all its seeds, or resume it"
+        "train", parents=[configured, threaded, waiting], help="train recipes with all their seeds, or resume them"
     )
-    step.add_argument("recipe", help="its name, like none-lr0.003: the normalisation, and what else is not the base's")
     step.add_argument(
-        "--beside", nargs="*", default=[], metavar="RECIPE", help="train these too, on a GPU side by side with it"
+        "recipes",
+        nargs="*",
+        metavar="RECIPE",
+        help="names like none-lr0.003: the normalisation, and what else is not the base's; the longest comes first "
+        "(default: all)",
+    )
+    step.add_argument(
+        "--beside", nargs="*", default=[], metavar="RECIPE", help="train these too, on a GPU side by side with the one"
+    )
+    step.add_argument(
+        "--minutes",
+        type=_minutes,
+        default=math.inf,
+        metavar="M",
+        help="save what is not done by then and end with exit code 75; the same command goes on",
     )
     step.set_defaults(run=_train)
 
@@ -98,15 +112,18 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("--figures", type=Path, required=True, help="folder to write to")
     step.set_defaults(run=_show)
 
+    step = steps.add_parser("scorecard", parents=[tables], help="decide the claims by a folder of tables")
+    step.set_defaults(run=_scorecard)
+
+    step = steps.add_parser("page", parents=[tables], help="make the page of a folder of figures and its scorecard")
+    step.add_argument("--figures", type=Path, required=True, help="folder with the figures, to write index.html to")
+    step.set_defaults(run=_page)
+
     step = steps.add_parser(
-        "figures", parents=[tables], help="draw all figures and decide all claims of a folder of tables"
+        "figures", parents=[tables], help="all that can be made of a folder of tables: figures, scorecard and page"
     )
     step.add_argument("--figures", type=Path, default=Path("paper_figures/published"), help="folder to write to")
     step.set_defaults(run=_figures)
-
-    step = steps.add_parser("claims", parents=[tables], help="decide the paper's claims from a folder of tables")
-    step.add_argument("--output", type=Path, required=True, help="Markdown file to write")
-    step.set_defaults(run=_claims)
 
     step = steps.add_parser("verify", help="measure shipped tables again and compare them value by value")
     step.add_argument(
@@ -128,9 +145,12 @@ def _parser() -> argparse.ArgumentParser:
         default=2.0,
         help="time for each rung of the ladder and each of 3 rounds (default: 2)",
     )
+    step.add_argument(
+        "--budget", type=_seconds, default=600.0, metavar="SECONDS", help="leave out what takes longer (default: 600)"
+    )
     step.set_defaults(run=_benchmark)
 
-    step = steps.add_parser("schema", help="write the JSON schema and the reference page of the configuration")
+    step = steps.add_parser("schema", help="write what is generated in docs/ and the JSON schema")
     step.set_defaults(run=_schema)
     return parser
 
@@ -142,12 +162,20 @@ def _threads(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    seconds = math.nan
+    return _duration(text, "seconds", 3600)
+
+
+def _minutes(text: str) -> float:
+    return _duration(text, "minutes", 100_000)
+
+
+def _duration(text: str, unit: str, most: int) -> float:
+    duration = math.nan
     with contextlib.suppress(ValueError):
-        seconds = float(text)
-    if not 0 < seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0 and up to 3600, not {text[:40]!r}")
-    return seconds
+        duration = float(text)
+    if not 0 < duration <= most:
+        raise argparse.ArgumentTypeError(f"must be a number of {unit} above 0 and up to {most}, not {text[:40]!r}")
+    return duration
 
 
 def _limit_threads(options: argparse.Namespace) -> None:
@@ -184,11 +212,21 @@ def _data(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    deadline = time.monotonic() + 60 * options.minutes  # from here on: importing torch is part of the time
     from repro.settings.configuration import load
     from repro.training import train
+    from repro.workflow import jobs
 
+    if options.beside and len(options.recipes) != 1:
+        raise UserError("--beside trains recipes beside one other; name that RECIPE, or all of them without --beside.")
     _limit_threads(options)
-    print(train.train(load(options.config), options.recipe, options.beside, options.wait))
+    configuration = load(options.config)
+    if options.beside:  # of the others the jobs of the workflow write the files
+        print(train.train(configuration, options.recipes[0], options.beside, options.wait, deadline))
+        return
+    groups = jobs.longest_first(configuration, options.recipes or None)
+    for path in train.train_all(configuration, groups, options.wait, deadline):
+        print(path, flush=True)
 
 
 def _measure(options: argparse.Namespace) -> None:
@@ -210,6 +248,21 @@ def _show(options: argparse.Namespace) -> None:
     print(showing.show(options.tables, options.figures, options.experiment, configuration))
 
 
+def _scorecard(options: argparse.Namespace) -> None:
+    from repro.experiments import scoring
+    from repro.settings.configuration import load
+
+    configuration = load(options.config) if options.config else None
+    print("\n".join(scoring.told(scoring.score(options.tables, configuration))))
+
+
+def _page(options: argparse.Namespace) -> None:
+    from repro import page
+    from repro.settings.configuration import load
+
+    print(page.write(options.tables, options.figures, load(options.config) if options.config else None))
+
+
 def _figures(options: argparse.Namespace) -> None:
     from repro.experiments import showing
     from repro.settings.configuration import load
@@ -217,14 +270,8 @@ def _figures(options: argparse.Namespace) -> None:
     configuration = load(options.config) if options.config else None
     for name in showing.shown_from(options.tables, configuration):
         print(showing.show(options.tables, options.figures, name, configuration))
-    print(showing.judge(options.tables, options.figures / "claims.md", configuration))
-
-
-def _claims(options: argparse.Namespace) -> None:
-    from repro.experiments import showing
-    from repro.settings.configuration import load
-
-    print(showing.judge(options.tables, options.output, load(options.config) if options.config else None))
+    _scorecard(options)
+    _page(options)
 
 
 def _verify(options: argparse.Namespace) -> None:
@@ -244,13 +291,14 @@ def _benchmark(options: argparse.Namespace) -> None:
     from repro.training import benchmark
 
     validate({"name": "benchmark", "recipe": {"depth": options.depth}, "experiments": {"limiting_spectrum": {}}})
-    path = benchmark.run(options.depth, options.device, options.seconds)
+    path = benchmark.run(options.depth, options.device, options.seconds, options.budget)
     table, _ = tables.read(path)
     print(tables.markdown(table))
     print(path)
 
 
 def _schema(_: argparse.Namespace) -> None:
+    from repro.experiments import rules
     from repro.machine.files import write_atomically
     from repro.settings import reference
     from repro.settings.configuration import Configuration
@@ -258,6 +306,10 @@ def _schema(_: argparse.Namespace) -> None:
     schema = json.dumps(Configuration.model_json_schema(), indent=2) + "\n"
     write_atomically(Path("workflow/schemas/configuration.schema.json"), schema.encode())
     write_atomically(Path("docs/configuration.md"), reference.reference_page().encode())
+    write_atomically(Path("docs/claims.md"), rules.page().encode())
+    readme, published = Path("README.md"), Path("results/published")
+    if published.exists():
+        write_atomically(readme, rules.with_verdicts(readme.read_text(encoding="utf-8"), published).encode())
 
 
 if __name__ == "__main__":

@@ -23,6 +23,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"Faults: {said}{'' if lost else ', nothing lost'}.")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs a GPU is skipped where there is none, and says so."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device, and PyTorch finds none here"))
+
+
 @pytest.fixture(autouse=True)
 def one_thread():
     """Bits depend on the number of threads, and tests run side by side."""

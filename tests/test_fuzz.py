@@ -310,7 +310,7 @@ def test_another_experiments_table_is_never_drawn(originals, tmp_path, name, oth
         lay(tmp_path, name, content, companion)
         assert not step("show", name, "--tables", tmp_path, "--figures", tmp_path / "figures")
         assert not step("figures", "--tables", tmp_path, "--figures", tmp_path / "figures")
-        assert not step("claims", "--tables", tmp_path, "--output", tmp_path / "figures" / "claims.md")
+        assert not step("scorecard", "--tables", tmp_path)
     assert not (tmp_path / "figures").exists()
 
 
@@ -393,7 +393,7 @@ def test_a_forged_table_is_drawn_and_judged_or_refused(originals, folder, data, 
     assume(write_forged(alone, name, data.draw(forged(table)), provenance))
     readable = outcome(lambda: showing.read(alone, name)) is not None
     for arguments in (
-        ("claims", "--tables", alone, "--output", folder / "figures" / "claims.md"),
+        ("scorecard", "--tables", alone),
         ("show", name, "--tables", alone, "--figures", folder / "figures"),
     ):
         try:

@@ -1,5 +1,6 @@
 """The steps by hand: what they write, and that a user's mistake is one sentence and exit code 2."""
 
+import dataclasses
 import importlib
 import json
 import os
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 
 from repro.__main__ import main
+from repro.experiments import rules
 from repro.machine import locks
 from repro.machine.errors import UserError
 from repro.results import tables
@@ -53,7 +55,7 @@ def test_the_steps_lead_from_images_to_verdicts(folder: Path, capsys: pytest.Cap
     for experiment in ("fig1", "activation_growth", "table1", "fig8", "condition_growth"):
         assert run("measure", experiment) == 0
     assert run("figures", "--tables", "results/tiny", "--figures", "figures", *CONFIGURED) == 0
-    assert run("claims", "--tables", "results/tiny", "--output", "claims.md") == 0
+    assert run("scorecard", "--tables", "results/tiny", *CONFIGURED) == 0
     written = capsys.readouterr().out
 
     configuration = load([TINY])
@@ -81,13 +83,14 @@ def test_the_steps_lead_from_images_to_verdicts(folder: Path, capsys: pytest.Cap
         for configuration_item in ("fig1", "fig5", "fig8", "table1", "condition_number")
         for suffix in ("pdf", "svg", "png", "md", "html")
     }
-    expected |= {"claims.md", "claims.html"}
+    expected |= {"index.html"}
     assert {path.name for path in (folder / "figures").iterdir()} == expected
-    assert (folder / "claims.md").read_text() == (folder / "figures/claims.md").read_text()
-    assert (folder / "claims.md").read_text().count("| fig1 |") == 3
-    assert "<td>fig1</td>" in (folder / "claims.html").read_text()
-    for path in (images, "results/tiny/training/batch.parquet", "figures/fig5.pdf", "claims.md"):
+    cards, _ = tables.read(folder / "results/tiny/scorecard.csv")
+    assert set(cards.loc[cards["item"] == "fig1", "verdict"]) == {"not run at this scale"}
+    assert "no_better_at_small_rate" in (folder / "figures/index.html").read_text()
+    for path in (images, "results/tiny/training/batch.parquet", "figures/fig5.pdf", "figures/index.html"):
         assert str(path) in written
+    assert written.count("\npaper: ") == 2  # from `figures` and from `scorecard`
 
 
 def test_drawing_twice_gives_the_same_bytes(folder: Path):
@@ -107,14 +110,15 @@ def test_one_of_the_images_can_be_asked_for(folder: Path, capsys: pytest.Capture
     assert capsys.readouterr().err == f"Error: The configuration has no images '00000000'; it has {digest}.\n"
 
 
-def test_the_schema_step_writes_both_files(folder: Path):
+def test_the_schema_step_writes_what_is_generated(folder: Path):
     assert run("schema") == 0
     assert json.loads((folder / "workflow/schemas/configuration.schema.json").read_text())["properties"]["recipe"]
     assert (folder / "docs/configuration.md").read_text() == reference.reference_page()
+    assert (folder / "docs/claims.md").read_text() == rules.page()
 
 
 @pytest.mark.parametrize(
-    "step", ["data", "train", "measure", "show", "figures", "claims", "verify", "benchmark", "schema"]
+    "step", ["data", "train", "measure", "show", "figures", "scorecard", "page", "verify", "benchmark", "schema"]
 )
 def test_every_step_explains_itself(step: str, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as end:
@@ -136,7 +140,7 @@ def test_every_step_explains_itself(step: str, capsys: pytest.CaptureFixture[str
         (["show", "fig5", "--figures", "figures"], "results/published/activation_growth.parquet cannot be read"),
         (["figures"], "results/published holds no experiment's table"),
         (["figures", *CONFIGURED], "results/published/training_curves.parquet cannot be read"),
-        (["claims", "--tables", "nowhere", "--output", "claims.md"], "nowhere holds no experiment's table"),
+        (["scorecard", "--tables", "nowhere"], "nowhere holds no experiment's table"),
         (["verify", "fig77"], "There is no experiment 'fig77'; the experiments are"),
         (["benchmark", "--depth", "9"], "Configuration: recipe.depth: must be 6n+2"),
     ],
@@ -180,7 +184,7 @@ def test_a_table_measured_under_other_settings_is_noticed_not_drawn(folder: Path
     steps = (
         ["show", "fig8", "--tables", "results/tiny", "--figures", "figures"],
         ["figures", "--tables", "results/tiny", "--figures", "figures"],
-        ["claims", "--tables", "results/tiny", "--output", "figures/claims.md"],
+        ["scorecard", "--tables", "results/tiny"],
     )
     for step in steps:
         assert main([*step, *ours]) == 2
@@ -191,6 +195,30 @@ def test_a_table_measured_under_other_settings_is_noticed_not_drawn(folder: Path
         assert not (folder / "figures").exists()
     for step in steps:
         assert main([*step, *other]) == main(step) == 0
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf", "soon", "", "1e9"])
+def test_minutes_are_a_time_that_one_may_have(minutes: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as error:
+        main(["train", f"--minutes={minutes}"])
+    assert error.value.code == 2
+    said = capsys.readouterr().err
+    assert f"argument --minutes: must be a number of minutes above 0 and up to 100000, not '{minutes}'" in said
+
+
+def test_without_a_recipe_all_are_trained_the_longest_first(folder: Path, capsys: pytest.CaptureFixture[str]):
+    recipes = "{experiments: {training_curves: {seeds: 1, recipes: [{}, {epochs: 3}, {epochs: 2}]}}}"
+    arguments = ["train", "--minutes", "60", "--threads", "1", *CONFIGURED, recipes]
+    assert main(arguments) == 0
+    written = [f"results/tiny/training/{name}.parquet" for name in ("batch-epochs3", "batch-epochs2", "batch")]
+    assert capsys.readouterr().out.splitlines() == written
+    assert all((folder / path).exists() for path in written)
+
+
+def test_recipes_beside_others_are_beside_one(capsys: pytest.CaptureFixture[str]):
+    for recipes in ([], ["batch", "none"]):
+        assert main(["train", *recipes, "--beside", "other", *CONFIGURED]) == 2
+        assert "--beside trains recipes beside one other; name that RECIPE" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("change", ["{recipe: {momentum: 0.5}}", "{training: {keep: [0.5, 1.0]}}"])
@@ -268,7 +296,7 @@ BREAKS = {
     "measure": ("measure", ["measure", "fig8", *CONFIGURED]),
     "summarise": ("show", ["show", "fig8", "--tables", "results/tiny", "--figures", "figures"]),
     "plot": ("show", ["show", "fig8", "--tables", "results/tiny", "--figures", "figures"]),
-    "claim": ("show", ["claims", "--tables", "results/tiny", "--output", "figures/claims.md"]),
+    "estimate": ("claims", ["scorecard", "--tables", "results/tiny"]),
 }
 
 
@@ -284,8 +312,9 @@ def test_an_error_in_an_experiments_code_is_let_through_with_its_line(
 
     module, arguments = BREAKS[part]
     code = importlib.import_module(f"repro.experiments.limiting_spectrum.{module}")
-    if part == "claim":
-        monkeypatch.setattr(code, "CLAIMS", [type(code.CLAIMS[0])("it holds", "Section 1", broken)])
+    if part == "estimate":
+        faulty = dataclasses.replace(code.CLAIMS[0].conditions[0], estimate=broken)
+        monkeypatch.setattr(code, "CLAIMS", [dataclasses.replace(code.CLAIMS[0], conditions=(faulty,))])
     else:
         monkeypatch.setattr(code, part, broken)
     with pytest.raises(error) as shown:

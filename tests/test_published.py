@@ -1,10 +1,14 @@
 """The tables that ship with the package: undamaged, documented, and all of the paper's items among them."""
 
+import contextlib
 import hashlib
+import shutil
+from pathlib import Path
 
 import pytest
 
-from repro.experiments import showing
+from repro import page
+from repro.experiments import scoring, showing
 from repro.results import tables
 from repro.settings import catalogue
 from tests.workflow.conftest import ROOT
@@ -19,7 +23,29 @@ SHIPPED = [name for name in catalogue.entries() if (PUBLISHED / f"{name}.json").
 def test_every_item_of_the_paper_is_shipped():
     items = {catalogue.entry(name).item for name in SHIPPED}
     assert {"table1", *(f"fig{number}" for number in range(1, 10))} <= items
-    assert {path.stem for path in PUBLISHED.glob("*.json")} == set(SHIPPED)
+    assert {path.stem for path in PUBLISHED.glob("*.json")} == {*SHIPPED, *scoring.FILES}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which scorecard and page are made again from the shipped tables and figures."""
+    folder = tmp_path_factory.mktemp("made")
+    shutil.copytree(PUBLISHED, folder / "results" / "published")
+    shutil.copytree(FIGURES, folder / "paper_figures" / "published")
+    with contextlib.chdir(folder):
+        scoring.score(Path("results/published"))
+        page.write(Path("results/published"), Path("paper_figures/published"), None)
+    return folder
+
+
+@pytest.mark.parametrize("name", [f"{name}.{suffix}" for name in scoring.FILES for suffix in ("csv", "json")])
+def test_the_shipped_scorecard_is_that_of_the_shipped_tables(made: Path, name: str):
+    assert (made / "results/published" / name).read_text() == (PUBLISHED / name).read_text(), "run `make figures`"
+
+
+def test_the_shipped_page_is_that_of_the_shipped_scorecard_and_figures(made: Path):
+    there = (made / "paper_figures/published/index.html").read_text()
+    assert there == (FIGURES / "index.html").read_text(), "run `make figures`"
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -8,7 +8,8 @@ Each has, and nothing else in the tree changes when one is added, beside its lin
 - `measure.py`: `measure`, which returns the table: `measure(snapshot, settings)` of one network where `Settings` is
   a `NetworkSettings`, `measure(history, settings)` of trainings where it is a `TrainingSettings`, else
   `measure(settings)`;
-- `show.py`: `summarise(table)`, the few numbers a reader wants, published ones beside measured ones; `plot(table)`,
-  the figure; `CLAIMS`, what is claimed about it and the tests that decide. It imports no torch;
-- `caption.rst`: the figure's caption in the report.
+- `show.py`: `summarise(table)`, the few numbers a reader wants; `plot(table)`, the figure. It imports no torch;
+- `claims.py`, where something is claimed or was published: `CLAIMS`, and `published(table)`, the paper's numbers beside
+  those of each network. It imports no torch;
+- `caption.rst`: the figure's caption.
 """

@@ -1,16 +1,15 @@
-"""Showing experiments: figure and numbers from a table, and the verdicts on claims from all tables of a folder."""
+"""Showing experiments: figure and numbers from the tables of a folder."""
 
 import importlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pandas as pd
 
 from repro.machine.errors import UserError
 from repro.machine.files import write_atomically
-from repro.results import claims, sources, tables
+from repro.results import sources, tables
 from repro.settings import catalogue
 from repro.settings.configuration import Configuration
 
@@ -62,43 +61,12 @@ def shown_from(folder: Path, configuration: Configuration | None = None) -> list
     return names
 
 
-def judge(folder: Path, output: Path, configuration: Configuration | None = None) -> Path:
-    """Decide the claims of `shown_from`'s experiments; raises `UserError` when the images have changed between them.
-
-    Writes Markdown to `output` and HTML beside it; returns `output`.
-    """
-    verdicts = []
-    seen: dict[str, tuple[str, str]] = {}  # settings of images -> their checksums, and which experiment saw them
-    for name in shown_from(folder, configuration):
-        table, provenance = read(folder, name, configuration)
-        images = json.dumps([recipe["images"] for recipe in provenance["settings"].get("recipes", {}).values()][:1])
-        checksum = (provenance["data"] or {}).get("checksum", "")
-        known, other = seen.setdefault(images, (checksum, name))
-        if known != checksum:
-            raise UserError(
-                f"{name} and {other} were measured on different images, although their settings are the same: the "
-                f"images have changed; delete {folder} and measure again."
-            )
-        shown = importlib.import_module(f"repro.experiments.{name}.show")
-        subject = sources.subject(name, provenance)
-        verdicts.append(claims.judge(catalogue.entry(name).item, shown.CLAIMS, table, subject))
-    table = pd.concat(verdicts)
-    counts = [f"{(table['outcome'] == outcome).sum()} {outcome}" for outcome in get_args(claims.Outcome)]
-    source = f"Tables of {folder}. Of {len(table)} claims: {', '.join(counts)}."
-    _write_summary(output, "The paper's claims, decided by the tables measured here", source, table)
-    return output
-
-
-def _write_summary(
-    path: Path, title: str, source: str, table: pd.DataFrame, checksums: Mapping[str, str] | None = None
-) -> None:
+def _write_summary(path: Path, title: str, source: str, table: pd.DataFrame, checksums: Mapping[str, str]) -> None:
     """A summary as Markdown, for people and repositories, and beside it as HTML, for the report.
 
     `checksums`, by file name, are listed as `sha256sum --check` reads them.
     """
-    content = f"# {title}\n\n{source}\n\n{tables.markdown(table)}\n"
-    if checksums:
-        lines = "\n".join(f"{checksum}  {name}" for name, checksum in checksums.items())
-        content += f"\n```\n{lines}\n```\n"
+    lines = "\n".join(f"{checksum}  {name}" for name, checksum in checksums.items())
+    content = f"# {title}\n\n{source}\n\n{tables.markdown(table)}\n\n```\n{lines}\n```\n"
     write_atomically(path, content.encode())
     write_atomically(path.with_suffix(".html"), tables.page(title, source, table).encode())

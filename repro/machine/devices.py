@@ -3,7 +3,7 @@
 import ctypes
 import os
 import platform
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -17,8 +17,9 @@ def prepare(setting: str, precision: str = "float32") -> torch.device:
     """The device that `setting` (`auto`, `cpu` or `cuda`) names, set to deterministic algorithms and `precision`.
 
     `float32` is strict: on CUDA, cuDNN would otherwise round convolutions to TF32. `tf32` allows that rounding, also in
-    matrix products. Under `bfloat16` what stays in float32 is strict. Of several GPUs it is one that no other process
-    has leased, or one with the fewest leases. Raises `UserError` when `cuda` is asked for and not there.
+    matrix products. Under `bfloat16`, and so `fastest`, what stays in float32 is strict. Of several GPUs it is one that
+    no other process has leased, or one with the fewest leases. Raises `UserError` when `cuda` is asked for and not
+    there.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
@@ -42,6 +43,20 @@ def prepare(setting: str, precision: str = "float32") -> torch.device:
     device = torch.device("cuda", gpu_lease.lease_for_process(tuple(identities)))
     torch.cuda.set_device(device)
     return device
+
+
+def fastest_precision(device: torch.device) -> Literal["float32", "bfloat16"]:
+    """`bfloat16` where a device computes in it, else `float32`.
+
+    CUDA does from compute capability 8 on, a CPU with AMX or AVX512-BF16. Others take bfloat16 too, by rounding after
+    each operation in float32, which takes longer than float32 alone.
+    """
+    if device.type == "cuda":
+        computes = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        able = torch.cpu.get_capabilities()
+        computes = bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+    return "bfloat16" if computes else "float32"
 
 
 def keep_memory() -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from repro.results import looks, style
-from repro.results.claims import Undecided
 
 
 @dataclass(frozen=True)
@@ -59,19 +58,6 @@ def cases(table: pd.DataFrame) -> list[Case]:
             line = LINES[number % len(LINES)]
             result[place] = Case(row["recipe"], str(kind), float(row["after"]), label, shades[number], line)
     return [result[place] for place in found.index]
-
-
-def contrast(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the one untrained recipe with batch normalisation everywhere and of the one without any.
-
-    In the result `normalisation`, `batch` or `none`, tells the two apart. Raises `Undecided` when the table does not
-    have exactly one of each.
-    """
-    untrained = table[(table["after"] == 0) & table["normalisation"].isin(["batch", "none"])]
-    recipes = untrained.groupby("normalisation")["recipe"].nunique()
-    if list(recipes) != [1, 1]:
-        raise Undecided("it takes one untrained recipe with BN and one without")
-    return untrained
 
 
 def spreads(values: pd.DataFrame, quantities: Mapping[str, str], lost: str) -> pd.DataFrame:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from repro.machine.errors import UserError
+from repro.settings import catalogue
+from repro.settings.experiment import FirstStepsSettings
 
 
 def subject(experiment: str, provenance: Mapping[str, Any]) -> str:
@@ -19,6 +21,24 @@ def source_line(experiment: str, provenance: Mapping[str, Any]) -> str:
     return _checked(experiment, provenance, _subject, _run)
 
 
+def measured_on(experiment: str, provenance: Mapping[str, Any]) -> str:
+    """One sentence: images, networks, how they were trained, recipes, seeds and configuration, from the provenance."""
+    part = provenance["settings"]
+    recipes, settings = part.get("recipes", {}), part["settings"]
+    if not recipes:
+        return f'Measured under configuration "{part["name"]}".'
+    said = [subject(experiment, provenance)]
+    said.append("mini-batches of " + ", ".join(map(str, sorted({recipe["batch_size"] for recipe in recipes.values()}))))
+    said.append(f"{settings['seeds']} seed{'s' if settings['seeds'] > 1 else ''}")
+    shares = sorted(set(settings.get("after", [])))
+    if shares == [0]:
+        first_steps = issubclass(catalogue.entry(experiment).settings, FirstStepsSettings)
+        said.append("from the first step on" if first_steps else "untrained networks")
+    elif shares:
+        said.append("after " + ", ".join(f"{100 * share:g} %" for share in shares) + " of training")
+    return f'Measured on {"; ".join(said)}; recipes {", ".join(recipes)}; configuration "{part["name"]}".'
+
+
 def networks(recipes: Iterable[Mapping[str, Any]], trained: bool) -> list[str]:
     """What several recipes have in common, in words: depths, and of trained ones images and epochs."""
     recipes = list(recipes)
@@ -30,7 +50,10 @@ def networks(recipes: Iterable[Mapping[str, Any]], trained: bool) -> list[str]:
     if trained:
         epochs = sorted({recipe["epochs"] for recipe in recipes})
         parts.append("1 epoch" if epochs == [1] else f"{_range(epochs)} epochs")
-        parts += sorted({recipe["precision"] for recipe in recipes} - {"float32"})
+        precisions = sorted({recipe["precision"] for recipe in recipes})
+        if precisions != ["float32"]:
+            # Which one is the fastest, is known once it was trained.
+            parts.append(" and ".join(precisions).replace("fastest", "float32 or bfloat16"))
     return parts
 
 
@@ -51,7 +74,13 @@ def _subject(provenance: Mapping[str, Any]) -> list[str]:
     settings = provenance["settings"]
     recipes = settings.get("recipes", {})
     parts = [provenance["data"]["name"]] if provenance["data"] else []
-    return parts + (networks(recipes.values(), settings["trained"]) if recipes else [])
+    # Each with the precision that it was trained in, where its own is the fastest of a device.
+    found = provenance.get("trained", {})
+    as_trained = [
+        recipe | {"precision": found.get(name, {}).get("precision", recipe["precision"])}
+        for name, recipe in recipes.items()
+    ]
+    return parts + (networks(as_trained, settings["trained"]) if recipes else [])
 
 
 def _run(provenance: Mapping[str, Any]) -> list[str]:

@@ -22,6 +22,9 @@ from repro.settings.explanations import explain
 from repro.settings.recipe import Images, Recipe, named
 from repro.settings.types import Count, NonNegativeNumber, PositiveShares, Section, Text
 
+# PyTorch has 32 CUDA streams of a priority (pytorch issue 34878): one to begin and end on, and one for each network.
+MOST_AT_ONCE = 31
+
 
 class Training(Section):
     """How training goes about its runs; nothing here decides a network's weights."""
@@ -33,8 +36,8 @@ class Training(Section):
     )
     networks_at_once: Count | None = Field(
         None,
-        description="Networks that one GPU trains side by side; null: all seeds of a recipe. Room for the seeds of "
-        "several recipes is filled with those. A CPU trains one after the other.",
+        description="Networks that one GPU trains side by side, at most 31; null: all seeds of a recipe. Room for the "
+        "seeds of several recipes is filled with those. A CPU trains one after the other.",
     )
     checkpoint_minutes: NonNegativeNumber = Field(
         5.0, description="Time between checkpoints, also within an epoch; 0: after every epoch."

@@ -29,7 +29,7 @@ from repro.settings.types import (
     kind_of,
 )
 
-Precision = Literal["float32", "tf32", "bfloat16"]
+Precision = Literal["float32", "tf32", "bfloat16", "fastest"]
 Place = Literal["everywhere", "after_activation", "final"]
 
 
@@ -134,8 +134,8 @@ class Recipe(Section):
     precision: Precision = Field(
         "float32",
         description="Arithmetic of training: strict `float32`; `tf32`, which rounds the factors in convolutions and "
-        "matrix products to 10 bits on CUDA; or `bfloat16` for activations, with float32 weights. Measurements are "
-        "always strict.",
+        "matrix products to 10 bits on CUDA; `bfloat16` for activations, with float32 weights; or the `fastest` of "
+        "float32 and bfloat16 on the device that trains, which results name. Measurements are always strict.",
     )
 
     @model_validator(mode="after")
@@ -165,6 +165,10 @@ class Recipe(Section):
         """The modules that its kinds name."""
         rooms = ("normalisation", "activation", "initialisation")
         return [f"repro.networks.{room}.{getattr(self, room)}" for room in rooms]
+
+    def resolved(self, fastest: Precision) -> Recipe:
+        """The recipe as a device trains it: with `fastest`, that device's fastest precision, where it says so."""
+        return self.model_copy(update={"precision": fastest}) if self.precision == "fastest" else self
 
     def untrained(self) -> Recipe:
         """The same with what decides training alone set to defaults: equal for networks that are equal untrained."""

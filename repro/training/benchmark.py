@@ -1,20 +1,25 @@
 """How fast training is on this machine: a ladder from the plain loop to the engine, beside the hardware's floors.
 
 Every rung makes the same ordinary steps of the paper's recipe: one mini-batch, one SGD update of each network. The
-measure is network-epochs per second, for CIFAR-10's 390 steps and 10,000 test images.
+measure is network-epochs per second, for CIFAR-10's 390 steps and 10,000 test images; beside it stands the memory that
+a network takes.
 """
 
 import concurrent.futures
+import contextlib
+import gc
+import math
 import multiprocessing
 import os
 import statistics
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,8 +43,12 @@ from repro.training.side_by_side import capture, in_turn
 BATCH_SIZE = 128
 TRAIN_IMAGES, TEST_IMAGES = 50_000, 10_000  # of CIFAR-10, to which an epoch refers
 SIDE_BY_SIDE = (1, 2, 4, 8, 16)
+FEW_SIDE_BY_SIDE = (1, 4, 8)
 ROUNDS = 3  # every rung is measured so often, the rungs in turn; medians count
 WARM_UPS = 2
+# Read when CUDA or cuBLAS starts, so each is measured in a process of its own. The first of both is the default.
+CONNECTIONS = [{"CUDA_DEVICE_MAX_CONNECTIONS": count} for count in ("8", "32")]
+WORKSPACES = [{"CUBLAS_WORKSPACE_CONFIG": size} for size in (":4096:8", ":16:8")]
 
 COLUMNS = {
     "rung": text("`eager`: the usual loop; `engine`: this package's; `floor`: what the hardware would need"),
@@ -48,6 +57,10 @@ COLUMNS = {
     "precision": text("arithmetic of training"),
     "step_seconds": number("time for one update of every network, seconds"),
     "evaluation_seconds": number("time for 500 test images of every network, seconds; missing for the floors"),
+    "memory_per_network": number(
+        "most memory taken / networks, MiB: on CUDA what PyTorch reserves, on a CPU that of the process; missing for "
+        "the floors"
+    ),
     "network_epochs_per_second": number("networks / time for 390 updates and the test images"),
     "ratio": number("network_epochs_per_second divided by that of the eager loop"),
 }
@@ -65,26 +78,84 @@ class Rung:
     evaluate: Callable[[], None]
 
 
-def run(depth: int, device_setting: str, seconds: float) -> Path:
+Row = dict[str, object]
+
+
+@dataclass
+class Planned:
+    """Rungs that are still to be measured, all at once by `measure`."""
+
+    name: str
+    networks: int
+    precision: str
+    measure: Callable[[], Iterable[Row]]
+    seconds: float = 20.0  # that it takes, as far as is known beforehand
+    compiles: bool = False  # so whatever the compiler meets costs no more than this rung
+
+    @property
+    def label(self) -> str:
+        """What the rung is called where it is not measured."""
+        return f"{self.name}, {self.networks} network(s), {self.precision}"
+
+
+@dataclass
+class Ladder:
+    """What was measured so far, and by label why something was not."""
+
+    rows: list[Row] = field(default_factory=list)
+    not_run: dict[str, str] = field(default_factory=dict)
+
+
+def run(depth: int, device_setting: str, seconds: float, budget: float = math.inf) -> Path:
     """Measure the ladder with ResNet-`depth`, at least `seconds` for each rung and round; returns the table's path.
 
-    The table is written again after each rung, so that whatever stops the ladder leaves what was measured.
+    Rungs that would not end within `budget` seconds are left out; they, and those that cannot be measured here, are
+    listed on stderr and as `not_run` in the table's provenance. The table is written again after each rung, so that
+    whatever stops the ladder leaves what was measured.
     """
-    device = devices.prepare(device_setting)
     start = time.monotonic()
-    ladder = cuda_ladder(depth, device, seconds) if device.type == "cuda" else cpu_ladder(depth, seconds)
+    device = devices.prepare(device_setting)
+    planned = cuda_ladder(depth, device, seconds) if device.type == "cuda" else cpu_ladder(depth, seconds)
     path = Path("results/benchmark") / f"training-{device.type}-{depth}.csv"
-    rows = []
-    for row in ladder:
-        rows.append(row)
+    for ladder in climb(planned, budget, lambda: time.monotonic() - start):
         provenance = tables.provenance(
             {"depth": depth, "batch_size": BATCH_SIZE}, None, devices.describe(device), time.monotonic() - start
         )
-        tables.write(path, _with_rates(rows), COLUMNS, provenance)
+        provenance |= {"fastest": devices.fastest_precision(device), "not_run": ladder.not_run}
+        tables.write(path, _with_rates(ladder.rows), COLUMNS, provenance)
     return path
 
 
-def _with_rates(rows: list[dict[str, object]]) -> pd.DataFrame:
+def climb(planned: Iterable[Planned], budget: float, elapsed: Callable[[], float]) -> Iterator[Ladder]:
+    """Measure rung by rung while they end within `budget` of the `elapsed` seconds; yields what there is after each.
+
+    The first rung, to which the others are compared, is measured in any case. How long one takes is known from those
+    of its name before it, or else from its plan; of compiled ones only the first takes the time to compile.
+    """
+    ladder = Ladder()
+    took: dict[str, float] = {}
+    for rung in planned:
+        begun = elapsed()
+        expected = rung.seconds if rung.compiles else took.get(rung.name, rung.seconds)
+        if ladder.rows and begun + expected > budget:
+            ladder.not_run[rung.label] = f"it would not have ended within {budget:g} seconds"
+        else:
+            try:
+                ladder.rows += rung.measure()
+            except UserError as error:
+                ladder.not_run[rung.label] = str(error)
+            except Exception as error:
+                if not rung.compiles:
+                    raise
+                traceback.print_exc()
+                ladder.not_run[rung.label] = f"it could not be compiled here ({type(error).__name__})"
+            took[rung.name] = max(took.get(rung.name, 0), elapsed() - begun)
+        if rung.label in ladder.not_run:
+            print(f"Not run: {rung.label}: {ladder.not_run[rung.label]}", file=sys.stderr)
+        yield ladder
+
+
+def _with_rates(rows: list[Row]) -> pd.DataFrame:
     """The rows with `network_epochs_per_second` and its `ratio` to the first, the plain loop's."""
     table = pd.DataFrame(rows)
     updates, evaluations = TRAIN_IMAGES // BATCH_SIZE, TEST_IMAGES / EVALUATION_BATCH
@@ -94,52 +165,72 @@ def _with_rates(rows: list[dict[str, object]]) -> pd.DataFrame:
     return table[list(COLUMNS)]
 
 
-def cpu_ladder(depth: int, seconds: float) -> Iterator[dict[str, object]]:
+def cpu_ladder(depth: int, seconds: float) -> Iterator[Planned]:
     """The rungs on a CPU, the plain loop on all cores first."""
     cores = torch.get_num_threads()
-    rungs = [eager(depth, torch.device("cpu")), engine(depth, torch.device("cpu"), 1, "float32", threads=cores)]
-    yield from measure(rungs, seconds)
+    cpu = torch.device("cpu")
+
+    def in_one_process() -> list[Row]:
+        return measure([eager(depth, cpu), engine(depth, cpu, 1, "float32", threads=cores)], seconds)
+
+    yield Planned("eager and engine", 1, "float32", in_one_process)
     precisions: list[Precision] = ["float32"]
-    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if devices.fastest_precision(cpu) == "bfloat16":
         precisions.append("bfloat16")
     for precision in precisions:
-        yield process_per_core(depth, cores, precision, seconds)
-    yield from floors(depth, torch.device("cpu"))
+        each = partial(process_per_core, depth, cores, precision, seconds)
+        yield Planned("engine, a process per core", cores, precision, each, 60)
+    yield Planned("floors", 1, "float32", partial(floors, depth, cpu))
 
 
-def cuda_ladder(depth: int, device: torch.device, seconds: float) -> Iterator[dict[str, object]]:
-    """The rungs on a GPU: the plain loop, one network, captured ones side by side, and one compiled."""
-    yield from measure([eager(depth, device)], seconds)
-    yield from measure([engine(depth, device, 1, "float32")], seconds)
-    for precision in ("float32", "tf32", "bfloat16"):
-        for networks in SIDE_BY_SIDE:
+def cuda_ladder(depth: int, device: torch.device, seconds: float) -> Iterator[Planned]:
+    """The rungs on a GPU: the plain loop, one network, captured ones side by side in several ways, compiled ones."""
+
+    def planned(name: str, networks: int, precision: Precision, **options: Any) -> Planned:
+        def measured() -> list[Row]:
             devices.prepare("cuda", precision)
-            try:
-                rung = engine(depth, device, networks, precision, captured=True)
-            except UserError as error:
-                print(error, file=sys.stderr)
-                break
-            yield from measure([rung], seconds)
-            del rung  # its graph's memory is the next one's
-    yield from floors(depth, device)
+            return measure([engine(depth, device, networks, precision, name=name, **options)], seconds)
+
+        return Planned(name, networks, precision, measured)
+
+    yield Planned("eager", 1, "float32", lambda: measure([eager(depth, device)], seconds), 30)
+    yield planned("engine", 1, "float32")
+    precisions: tuple[Precision, ...] = ("float32", "bfloat16", "tf32")
+    for precision in precisions:
+        for networks in SIDE_BY_SIDE:
+            yield planned("engine, graph", networks, precision, captured=True)
+    # In strict float32, where cuDNN has other kernels for each layout; the rungs above are channels_last and native.
+    for layout, cudnn in (
+        (torch.contiguous_format, False),
+        (torch.channels_last, True),
+        (torch.contiguous_format, True),
+    ):
+        name = "engine, graph" + ", NCHW" * (layout == torch.contiguous_format) + ", cuDNN's normalisation" * cudnn
+        for networks in (1, 8):
+            yield planned(name, networks, "float32", captured=True, layout=layout, cudnn=cudnn)
+    yield Planned("floors", 1, "float32", lambda: floors(depth, device))
+    for environment in (*CONNECTIONS, *WORKSPACES):
+        in_process = partial(process_with, environment, depth, 8, "bfloat16", seconds)
+        yield Planned(_named(environment), 8, "bfloat16", in_process, 45)
     # Compiling takes a minute or two, so only in the precision that leaves most to gain; and it is the one step that
-    # needs a compiler on this machine, so last.
-    devices.prepare("cuda", "bfloat16")
-    try:
-        yield from measure([engine(depth, device, 1, "bfloat16", captured=True, compiled=True)], seconds)
-    except Exception:  # whatever the compiler meets
-        traceback.print_exc()
-        print("The blocks could not be compiled here; the other rungs stand.", file=sys.stderr)
+    # needs a compiler on this machine, so last. The first one compiles for all.
+    for networks in FEW_SIDE_BY_SIDE:
+        rung = planned("engine, graph, compiled", networks, "bfloat16", captured=True, compiled=True)
+        rung.compiles, rung.seconds = True, 150 if networks == FEW_SIDE_BY_SIDE[0] else 30
+        yield rung
 
 
-def measure(rungs: list[Rung], seconds: float) -> list[dict[str, object]]:
-    """Times of the rungs, measured in turn; the median round of each."""
+def measure(rungs: list[Rung], seconds: float) -> list[Row]:
+    """Times of the rungs, measured in turn; the median round of each. Memory is that of the warm-up."""
     times: dict[str, list[tuple[float, float]]] = {rung.name: [] for rung in rungs}
+    memory = {}
     for rung in rungs:
         torch.set_num_threads(rung.threads)
+        forget_peak()
         for _ in range(WARM_UPS):
             rung.step()
         rung.evaluate()
+        memory[rung.name] = peak_memory()
     for _ in range(ROUNDS):
         for rung in rungs:
             torch.set_num_threads(rung.threads)
@@ -147,16 +238,24 @@ def measure(rungs: list[Rung], seconds: float) -> list[dict[str, object]]:
     rows = []
     for rung in rungs:
         step, evaluation = (statistics.median(column) for column in zip(*times[rung.name], strict=True))
-        row = row_of(rung.name, rung.networks, rung.threads, rung.precision, step, evaluation)
+        row = row_of(rung.name, rung.networks, rung.threads, rung.precision, step, evaluation, memory[rung.name])
         rows.append(row)
     return rows
 
 
 def row_of(
-    rung: str, networks: int, threads: int, precision: str, step: float, evaluation: float = float("nan")
-) -> dict[str, object]:
-    """A row of the table, also said on stderr as it is known."""
-    print(f"{rung}, {networks} network(s), {threads} thread(s), {precision}: {step:.4g} s a step", file=sys.stderr)
+    rung: str,
+    networks: int,
+    threads: int,
+    precision: str,
+    step: float,
+    evaluation: float = math.nan,
+    memory: float = math.nan,
+) -> Row:
+    """A row of the table, also said on stderr as it is known; `memory` in MiB, of all networks."""
+    each = "" if math.isnan(memory) else f", {memory / networks:.0f} MiB a network"
+    what = f"{rung}, {networks} network(s), {threads} thread(s), {precision}"
+    print(f"{what}: {step:.4g} s a step{each}", file=sys.stderr, flush=True)
     return {
         "rung": rung,
         "networks": networks,
@@ -164,7 +263,33 @@ def row_of(
         "precision": precision,
         "step_seconds": step,
         "evaluation_seconds": evaluation,
+        "memory_per_network": memory / networks,
     }
+
+
+def forget_peak() -> None:
+    """Give back what nothing uses any more, and forget how much memory was taken before."""
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        with contextlib.suppress(OSError):  # not Linux
+            Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory() -> float:
+    """The most memory taken since `forget_peak`, MiB: reserved on the GPU if one computes, else of this process.
+
+    Not a number where the system does not say it.
+    """
+    if torch.cuda.is_initialized():
+        return torch.cuda.max_memory_reserved() / 2**20
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 2**10
+    return math.nan
 
 
 def seconds_per_call(function: Callable[[], object], seconds: float) -> float:
@@ -183,8 +308,8 @@ def seconds_per_call(function: Callable[[], object], seconds: float) -> float:
 
 
 def synchronise() -> None:
-    """Wait for the GPU, if there is one."""
-    if torch.cuda.is_available():
+    """Wait for the GPU, if one computes."""
+    if torch.cuda.is_initialized():
         torch.cuda.synchronize()
 
 
@@ -217,9 +342,7 @@ class PillowImages(Dataset[tuple[torch.Tensor, int]]):
 def eager(depth: int, device: torch.device) -> Rung:
     """The loop that everybody writes: DataLoader, torchvision's transforms, one network, torch.optim.SGD."""
     network = ResidualNetwork(Recipe(depth=depth), 10, seed=0).to(device)
-    for module in network.modules():
-        if isinstance(module, BatchNormalisation):
-            module.__class__ = torch.nn.BatchNorm2d  # type: ignore[assignment]  # with cuDNN's kernels, as everybody's
+    use_cudnn_normalisation(network)  # as everybody does
     optimiser = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9, weight_decay=5e-4)
     workers = 0 if device.type == "cpu" else min(8, os.cpu_count() or 1)
     loader = DataLoader(
@@ -257,15 +380,25 @@ def eager(depth: int, device: torch.device) -> Rung:
     return Rung("eager", 1, torch.get_num_threads(), "float32", step, evaluate)
 
 
+def use_cudnn_normalisation(network: ResidualNetwork) -> None:
+    """Have batch normalisation choose its kernels as PyTorch's own layer does: on CUDA, cuDNN's."""
+    for module in network.modules():
+        if isinstance(module, BatchNormalisation):
+            module.__class__ = torch.nn.BatchNorm2d  # type: ignore[assignment]
+
+
 def engine(
     depth: int,
     device: torch.device,
     networks: int,
     precision: Precision,
     *,
+    name: str = "engine",
     threads: int = 1,
     captured: bool = False,
     compiled: bool = False,
+    layout: torch.memory_format = torch.channels_last,
+    cudnn: bool = False,
 ) -> Rung:
     """The training of this package: several networks, captured in a CUDA graph or not, blocks compiled or not."""
     data = images(2048).to(device)
@@ -273,13 +406,15 @@ def engine(
     for seed in range(networks):
         recipe = Recipe(depth=depth, batch_size=BATCH_SIZE, precision=precision)
         network = ResidualNetwork(recipe, 10, seed)
-        network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = network.to(device, memory_format=layout)  # type: ignore[call-overload]
+        if cudnn:
+            use_cudnn_normalisation(network)
         if compiled:
             # A version for each shape of block, in training and in evaluation; beyond the limit nothing is compiled.
             torch._dynamo.config.recompile_limit = 64
             for block in network.blocks:
                 block.compile(dynamic=False)
-        descent = Descent(network, data, recipe, seed)
+        descent = Descent(network, data, recipe, seed, layout)
         descent.begin_epoch(0, 1e-4)
         descents.append(descent)
     together = capture if captured else in_turn
@@ -298,31 +433,55 @@ def engine(
             descent.tested.zero_()
         evaluate()
 
-    name = "engine" + captured * ", graph" + compiled * ", compiled"
     return Rung(name, networks, threads, precision, step, test)
 
 
-def process_per_core(depth: int, cores: int, precision: Precision, seconds: float) -> dict[str, object]:
+def process_with(
+    environment: Mapping[str, str], depth: int, networks: int, precision: Precision, seconds: float
+) -> list[Row]:
+    """Captured networks in a process of its own, which starts with these variables in its environment."""
+    arguments = (environment, depth, networks, precision, seconds)
+    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_captured, *arguments).result()
+
+
+def _named(environment: Mapping[str, str]) -> str:
+    """What a rung is called that is measured with these variables."""
+    return "engine, graph, " + ", ".join(f"{name}={value}" for name, value in environment.items())
+
+
+def _captured(
+    environment: Mapping[str, str], depth: int, networks: int, precision: Precision, seconds: float
+) -> list[Row]:
+    os.environ.update(environment)  # nothing has asked for the device yet
+    device = devices.prepare("cuda", precision)
+    name = _named(environment)
+    return measure([engine(depth, device, networks, precision, name=name, captured=True)], seconds)
+
+
+def process_per_core(depth: int, cores: int, precision: Precision, seconds: float) -> list[Row]:
     """One network and one thread per core, each in its own process, as the workflow trains."""
     with concurrent.futures.ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
         rows = list(pool.map(_one_core, [depth] * cores, [precision] * cores, [seconds] * cores))
-    step, evaluation = (statistics.mean(column) for column in zip(*rows, strict=True))
-    return row_of("engine, a process per core", cores, 1, precision, step, evaluation)
+    step, evaluation, memory = (statistics.mean(column) for column in zip(*rows, strict=True))
+    return [row_of("engine, a process per core", cores, 1, precision, step, evaluation, cores * memory)]
 
 
-def _one_core(depth: int, precision: Precision, seconds: float) -> tuple[float, float]:
+def _one_core(depth: int, precision: Precision, seconds: float) -> tuple[float, float, float]:
     torch.set_num_threads(1)
     devices.keep_memory()
     devices.prepare("cpu", precision)
     rung = engine(depth, torch.device("cpu"), 1, precision)
+    forget_peak()
     for _ in range(WARM_UPS):
         rung.step()
     # Long enough that the others' start falls into the warm-up.
     seconds_per_call(rung.step, seconds)
-    return seconds_per_call(rung.step, ROUNDS * seconds), seconds_per_call(rung.evaluate, 0.6)
+    step, evaluation = seconds_per_call(rung.step, ROUNDS * seconds), seconds_per_call(rung.evaluate, 0.6)
+    return step, evaluation, peak_memory()
 
 
-def floors(depth: int, device: torch.device) -> list[dict[str, object]]:
+def floors(depth: int, device: torch.device) -> list[Row]:
     """What one step would take if only arithmetic, or only the memory traffic of the activations, took time.
 
     Arithmetic: three times the forward pass (outputs, gradients of inputs and of weights) at the rate of a large

@@ -30,24 +30,35 @@ class Descent:
     that is not finite, or above both 1000 and ten times the first one, is the last: `diverged` becomes
     true and nothing changes any more. `data` holds the images on the network's device; nothing happens unless
     `active`. Precision `bfloat16` computes activations and their gradients in bfloat16; weights, their gradients'
-    sum and the update stay in the weights' own precision. Dropout's masks follow from (seed, epoch, step).
+    sum and the update stay in the weights' own precision. Dropout's masks follow from (seed, epoch, step). `layout`
+    is that of images and weights in memory.
     """
 
-    def __init__(self, network: ResidualNetwork, data: ImageData, recipe: Recipe, seed: int) -> None:
+    def __init__(
+        self,
+        network: ResidualNetwork,
+        data: ImageData,
+        recipe: Recipe,
+        seed: int,
+        layout: torch.memory_format = torch.channels_last,
+    ) -> None:
+        if recipe.precision == "fastest":
+            raise ValueError("the fastest precision is that of a device: Recipe.resolved")
         self.network = network
         self.data = data
         self.recipe = recipe
         self.seed = seed
+        self.layout = layout
         self._weights = list(network.parameters())
         device, dtype = self._weights[0].device, self._weights[0].dtype
         # One tensor each, of which the network's own are views: an update is a few operations, not hundreds.
-        self.parameters = _flatten(self._weights)
+        self.parameters = _flatten(self._weights, layout)
         self.velocity = torch.zeros_like(self.parameters)
         # Every buffer of every layer, like running averages, flat by type.
         buffers: dict[torch.dtype, list[Tensor]] = {}
         for buffer in network.buffers():
             buffers.setdefault(buffer.dtype, []).append(buffer)
-        self.buffers = [_flatten(group) for group in buffers.values()]
+        self.buffers = [_flatten(group, layout) for group in buffers.values()]
         self._dropouts = [module for module in network.modules() if isinstance(module, dropout.Dropout)]
 
         images = len(data.train_images)
@@ -85,7 +96,7 @@ class Descent:
                 layer.key = key
         logits = self._logits(images)
         loss = functional.cross_entropy(logits, labels)
-        gradient = _flat(torch.autograd.grad(loss, self._weights))
+        gradient = _flat(torch.autograd.grad(loss, self._weights), self.layout)
 
         value = loss.detach().double()
         self.first_loss.copy_(torch.where(going & (self.total_steps == 0), value, self.first_loss))
@@ -135,23 +146,23 @@ class Descent:
 
     def _logits(self, images: Tensor) -> Tensor:
         """Logits in the weights' precision."""
-        images = images.to(self.parameters.dtype).contiguous(memory_format=torch.channels_last)
+        images = images.to(self.parameters.dtype).contiguous(memory_format=self.layout)
         reduced = self.recipe.precision == "bfloat16"
         with torch.autocast(images.device.type, torch.bfloat16, enabled=reduced, cache_enabled=False):
             logits: Tensor = self.network(images)
         return logits.to(self.parameters.dtype)
 
 
-def _flatten(tensors: Sequence[Tensor]) -> Tensor:
-    """Move tensors into one, of which they become views with their memory layout; returns that one."""
+def _flatten(tensors: Sequence[Tensor], layout: torch.memory_format) -> Tensor:
+    """Move tensors into one, of which they become views with this memory layout; returns that one."""
     if not tensors:
         return torch.zeros(0)
-    flat = _flat(tensors).detach().clone()
+    flat = _flat(tensors, layout).detach().clone()
     start = 0
     for tensor in tensors:
         part = flat[start : start + tensor.numel()]
         start += tensor.numel()
-        if tensor.dim() == 4:
+        if tensor.dim() == 4 and layout == torch.channels_last:
             outputs, inputs, height, width = tensor.shape
             tensor.data = part.view(outputs, height, width, inputs).permute(0, 3, 1, 2)
         else:
@@ -159,7 +170,8 @@ def _flatten(tensors: Sequence[Tensor]) -> Tensor:
     return flat
 
 
-def _flat(tensors: Iterable[Tensor]) -> Tensor:
-    """Tensors one after the other, those of convolutions with the input channel last, as channels_last stores them."""
-    ordered = (tensor.permute(0, 2, 3, 1) if tensor.dim() == 4 else tensor for tensor in tensors)
+def _flat(tensors: Iterable[Tensor], layout: torch.memory_format) -> Tensor:
+    """Tensors one after the other, each as `layout` stores it: channels_last has a convolution's input channel last."""
+    last = layout == torch.channels_last
+    ordered = (tensor.permute(0, 2, 3, 1) if tensor.dim() == 4 and last else tensor for tensor in tensors)
     return torch.cat([tensor.reshape(-1) for tensor in ordered])

@@ -53,7 +53,8 @@ class NetworkRun:
 
     Begins where the checkpoint stands, if there is one. After each of the shares of the cycle in `keep` the network is
     written beside it, to `kept(share)`. `data` holds the images on `device`; `fingerprint` describes the environment,
-    and continuing a checkpoint of another is said on stderr.
+    and continuing a checkpoint of another is said on stderr. The recipe's precision is the one that `device` computes
+    in: `Recipe.resolved`.
     """
 
     def __init__(
@@ -208,6 +209,7 @@ class NetworkRun:
         state = snapshots.identity(self.recipe, self.seed, share, self.descent.data) | {
             "status": "diverged" if diverged else "alive",
             "epoch": self.position.epoch,
+            "precision": self.recipe.precision,
             "network": {} if diverged else self._weights(),
         }
         write_atomically(self.kept(share), checkpoints.pack(state))

@@ -1,5 +1,6 @@
 """Running a step of several networks at once: as parallel branches of one CUDA graph, or one after the other."""
 
+import itertools
 import traceback
 from collections.abc import Callable, Sequence
 
@@ -8,6 +9,7 @@ import torch
 from repro.machine.errors import UserError
 
 WARM_UPS = 3  # runs before a capture, in which libraries choose kernels and allocate what they keep
+MOST_QUEUED = 50  # steps that the host is ahead of the device: it answers a request to stop after these
 
 Step = Callable[[], None]
 
@@ -34,7 +36,8 @@ def in_turn(steps: Sequence[Step]) -> Step:
 def capture(steps: Sequence[Step]) -> Step:
     """Capture each step as a branch of one CUDA graph: one launch for all of them, small kernels side by side.
 
-    Raises `UserError` when they do not fit into the device's memory.
+    The host waits for the device every `MOST_QUEUED` launches. Raises `UserError` when the steps do not fit into the
+    device's memory.
     """
     graph = torch.cuda.CUDAGraph()
     trunk, branches = torch.cuda.Stream(), [torch.cuda.Stream() for _ in steps]
@@ -69,4 +72,19 @@ def capture(steps: Sequence[Step]) -> Step:
             f"{len(steps)} networks side by side do not fit into this GPU's memory; lower training.networks_at_once "
             "or recipe.batch_size, or stop what else runs there."
         ) from None
-    return graph.replay
+    return keeping_up(graph.replay, torch.cuda.synchronize)
+
+
+def keeping_up(step: Step, wait: Callable[[], object], most: int = MOST_QUEUED) -> Step:
+    """`step`, with a `wait` for what it has queued after every `most`-th call.
+
+    Without it a host queues an epoch of steps within a moment, and cannot be stopped until they are done.
+    """
+    calls = itertools.count(1)
+
+    def run() -> None:
+        step()
+        if next(calls) % most == 0:
+            wait()
+
+    return run

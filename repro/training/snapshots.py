@@ -69,9 +69,11 @@ def load(kept: dict[str, Any], file: Path, name: str, snapshot: Snapshot) -> Sna
     None where the network had diverged by then. Raises `UserError` when they are of another recipe, moment or images.
     """
     state = kept.get(str(snapshot.seed))
-    expected = identity(snapshot.recipe, snapshot.seed, snapshot.after, snapshot.data)
+    state = state if isinstance(state, dict) else {}
+    recipe = snapshot.recipe.resolved(state.get("precision", "fastest"))  # that of the device which trained it
+    expected = identity(recipe, snapshot.seed, snapshot.after, snapshot.data)
     again = f"delete it and train it again with `python -m repro train {name}`."
-    if not isinstance(state, dict) or {key: state.get(key) for key in expected} != expected:
+    if {key: state.get(key) for key in expected} != expected:
         raise UserError(f"{file} is of another recipe, moment or images; {again}")
     if state["status"] == "diverged":
         return None

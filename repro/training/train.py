@@ -3,10 +3,12 @@
 import contextlib
 import hashlib
 import json
+import math
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -19,7 +21,7 @@ from repro.machine import code, devices, locks
 from repro.machine.errors import UserError
 from repro.machine.files import write_atomically
 from repro.results import tables
-from repro.settings.configuration import Configuration, Run
+from repro.settings.configuration import MOST_AT_ONCE, Configuration, Run
 from repro.settings.experiment import HISTORY_COLUMNS
 from repro.settings.recipe import Recipe
 from repro.training import checkpoints, network_run
@@ -31,7 +33,26 @@ RESUME_EXIT_CODE = 75  # sysexits' EX_TEMPFAIL: try again, nothing is wrong
 DECIDES_NOTHING = ("repro.settings", "repro.machine", "repro.results", "repro.images.loading")
 
 
-def train(configuration: Configuration, name: str, beside: Sequence[str] = (), wait: bool = False) -> Path:
+def train_all(
+    configuration: Configuration, groups: Iterable[Sequence[str]], wait: bool = False, deadline: float = math.inf
+) -> Iterator[Path]:
+    """Train groups of runs, one group after the other and those of a group side by side; yields their histories' paths.
+
+    Otherwise like `train`.
+    """
+    for first, *others in groups:
+        yield train(configuration, first, others, wait, deadline)
+        for other in others:
+            yield train(configuration, other, (), wait, deadline)
+
+
+def train(
+    configuration: Configuration,
+    name: str,
+    beside: Sequence[str] = (),
+    wait: bool = False,
+    deadline: float = math.inf,
+) -> Path:
     """Train run `name` with every seed, or go on where it was interrupted; returns the path of its history.
 
     The history has one row per seed and epoch (`HISTORY_COLUMNS`); beside it are the networks after each share in
@@ -39,13 +60,17 @@ def train(configuration: Configuration, name: str, beside: Sequence[str] = (), w
     one; when their turn comes their files are all that is left to write.
 
     Raises `UserError` for an unknown run or too few images, or, unless told to `wait` for its end, while another
-    process trains one of the runs; exits with code 75, checkpoint written, when asked to stop by SIGTERM or SIGINT.
+    process trains one of the runs; exits with code 75, checkpoint written, when asked to stop by SIGTERM or SIGINT, or
+    when something is left to train at `deadline`, a time of `time.monotonic`.
     """
     chosen = [configuration.run(each) for each in dict.fromkeys((name, *beside))]
     precisions = {run.recipe.precision for run in chosen}
     if len(precisions) > 1:
         raise UserError(f"{', '.join(run.name for run in chosen)} are of different precision; train each by itself.")
     device = devices.prepare(configuration.device, *precisions)
+    fastest = devices.fastest_precision(device)
+    if "fastest" in precisions:
+        print(f"The fastest precision here is {fastest}.", file=sys.stderr)
     devices.keep_memory()
     fingerprint = {"device": devices.describe(device), "torch": str(torch.__version__)}
     datasets: dict[str, tuple[ImageData, ImageData]] = {}  # on the CPU and on the device
@@ -62,25 +87,26 @@ def train(configuration: Configuration, name: str, beside: Sequence[str] = (), w
                 data = loading.load(run.recipe.images)
                 datasets[key] = data, data.to(device)
             data, there = datasets[key]
+            recipe = run.recipe.resolved(fastest)
             networks += [
                 NetworkRun(
-                    run.recipe,
+                    recipe,
                     run.name,
                     seed,
                     there,
                     device,
-                    checkpoint_path(folder, run.recipe, data, seed),
+                    checkpoint_path(folder, recipe, data, seed),
                     configuration.training.keep,
                     configuration.training.checkpoint_minutes,
                     fingerprint,
                 )
                 for seed in range(run.seeds)
             ]
-        at_once = 1 if device.type == "cpu" else configuration.training.networks_at_once or chosen[0].seeds
+        at_once = 1 if device.type == "cpu" else _at_once(configuration, chosen[0])
         # Only now: until there is something to save, a request ends this process as it ends any.
         stop = held.enter_context(_stop_requests())
         try:
-            network_run.train(networks, stop, at_once)
+            network_run.train(networks, lambda: stop() or time.monotonic() >= deadline, at_once)
         except Interrupted:
             print(f"{name} stopped after a checkpoint; the same command resumes it.", file=sys.stderr)
             sys.exit(RESUME_EXIT_CODE)
@@ -101,6 +127,18 @@ def checkpoint_path(folder: Path, recipe: Recipe, data: ImageData, seed: int) ->
 def deciding_modules(recipe: Recipe) -> set[str]:
     """The modules that decide the weights of a recipe's networks: those of its kinds, and what training imports."""
     return code.modules(["repro.training.network_run", *recipe.kinds], DECIDES_NOTHING)
+
+
+def _at_once(configuration: Configuration, run: Run) -> int:
+    """Networks that a GPU trains side by side; says where that is fewer than were asked for."""
+    asked = configuration.training.networks_at_once or run.seeds
+    if asked > MOST_AT_ONCE:
+        print(
+            f"{asked} networks were to train side by side (training.networks_at_once, or the seeds of {run.name}); "
+            f"{MOST_AT_ONCE} do, one for each CUDA stream that PyTorch has, and the others follow.",
+            file=sys.stderr,
+        )
+    return min(asked, MOST_AT_ONCE)
 
 
 def _write(configuration: Configuration, run: Run, networks: Sequence[NetworkRun], fingerprint: dict[str, str]) -> Path:
@@ -127,7 +165,8 @@ def _write(configuration: Configuration, run: Run, networks: Sequence[NetworkRun
     provenance = tables.provenance(configuration.part_of_run(run), source, fingerprint["device"], seconds)
     path = configuration.history_file(run.name)
     table = pd.concat(tables_of_networks, ignore_index=True)[list(HISTORY_COLUMNS)]
-    tables.write(path, table, HISTORY_COLUMNS, provenance | {"weights": weights})
+    provenance |= {"precision": networks[0].recipe.precision, "weights": weights}
+    tables.write(path, table, HISTORY_COLUMNS, provenance)
     return path
 
 

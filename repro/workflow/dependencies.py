@@ -12,6 +12,7 @@ from repro.machine import code
 from repro.settings.configuration import Configuration
 from repro.settings.experiment import NetworkSettings, TrainingSettings
 from repro.settings.recipe import Recipe
+from repro.settings.types import PACKAGE
 
 # What configuration does to a step is in the rule's `params`, as are the looks of what a figure shows; messages,
 # progress, locks and which of several GPUs computes change no result.
@@ -54,10 +55,27 @@ def of_measuring(configuration: Configuration, experiment: str) -> list[str]:
 
 
 def of_showing(experiment: str) -> list[str]:
-    """What decides an experiment's figure, summary and verdicts."""
+    """What decides an experiment's figure and summary."""
     own = f"repro.experiments.{experiment}"
     starts = [f"{own}.show", f"{own}.settings", "repro.experiments.showing"]
     return _files(code.modules(starts, WITHOUT_RESULT))
+
+
+def of_scoring(experiments: Iterable[str]) -> list[str]:
+    """What decides the scorecard of these experiments."""
+    starts = ["repro.experiments.scoring"]
+    for experiment in experiments:
+        own = f"repro.experiments.{experiment}"
+        starts += [f"{own}.{part}" for part in ("settings", "claims") if code.file_of(f"{own}.{part}").exists()]
+    return _files(code.modules(starts, WITHOUT_RESULT))
+
+
+def of_page(experiments: Iterable[str]) -> list[str]:
+    """What decides the page: its code, and its template, style and script; the captions of these experiments."""
+    files = _files(code.modules(["repro.page"], WITHOUT_RESULT))
+    beside = [*(PACKAGE / "page").glob("*.html"), *(PACKAGE / "page").glob("*.css"), *(PACKAGE / "page").glob("*.js")]
+    beside += [PACKAGE / "experiments" / experiment / "caption.rst" for experiment in experiments]
+    return files + sorted(str(path.relative_to(code.ROOT)) for path in beside)
 
 
 def _files(modules: Iterable[str]) -> list[str]:

@@ -55,6 +55,8 @@ def _rate(configuration: Configuration, depth: int, precision: str, folder: Path
         table, provenance = tables.read(path)
     except UserError as error:  # an estimate less is no reason not to train
         return f"no estimate of the hours: {error}"
+    if precision == "fastest":
+        precision = provenance.get("fastest", precision)
     at_once = configuration.training.networks_at_once or max(run.seeds for run in configuration.runs.values())
     # What the workflow does: one job for each core of a CPU, a run's seeds side by side on a GPU.
     ours = (table["rung"] == "engine, a process per core") | (

@@ -40,10 +40,8 @@ def make(configuration: Configuration, dag: Any, failed: Collection[Any]) -> Non
             missing[item] = " ".join(reasons(unfinished[rule], dag.dependencies, failed)) or "Not begun."
         else:
             targets.append(f"{figures}/{entry(name).item}.svg")
-    if "claims" in unfinished:
-        missing["claims"] = "They are decided when every table is there."
-    else:
-        targets.append(f"{results}/claims.html")
+    if "scorecard" in unfinished:
+        missing["scorecard"] = "Claims are decided when every table is there."
     if not failed or not missing:
         return
 

@@ -1,16 +1,13 @@
-"""Reading, drawing and judging the tables of a folder."""
+"""Reading and drawing the tables of a folder."""
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from repro.experiments import measuring, showing
 from repro.machine.errors import UserError
 from repro.results import tables
-from repro.results.claims import Claim, verdict
 from repro.settings.configuration import Configuration, validate
 
 
@@ -25,11 +22,6 @@ def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configurat
     return made
 
 
-def with_claims(monkeypatch: pytest.MonkeyPatch, **claims: list[Claim]) -> None:
-    for experiment, listed in claims.items():
-        monkeypatch.setattr(f"repro.experiments.{experiment}.show.CLAIMS", listed)
-
-
 def test_what_is_shown_is_the_configurations_or_all_there_is(configuration: Configuration, tmp_path: Path):
     folder = configuration.results_folder
     assert showing.shown_from(folder) == ["limiting_spectrum", "condition_growth"]
@@ -37,19 +29,6 @@ def test_what_is_shown_is_the_configurations_or_all_there_is(configuration: Conf
     assert showing.shown_from(folder, fewer) == ["limiting_spectrum"]
     with pytest.raises(UserError, match="nowhere holds no experiment's table; measure one or name another folder"):
         showing.shown_from(tmp_path / "nowhere")
-
-
-def test_verdicts_are_counted_and_written_for_people_and_for_the_report(
-    configuration: Configuration, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
-    held = Claim("it holds", "Section 1", lambda table: verdict(len(table) > 0, "1"))
-    failed = Claim("it fails", "Section 2", lambda table: verdict(len(table) == 0, "2"))
-    with_claims(monkeypatch, limiting_spectrum=[held, failed, held], condition_growth=[])  # one claims nothing
-    output = showing.judge(configuration.results_folder, tmp_path / "claims.md", configuration)
-    said = output.read_text()
-    assert "Tables of results/x. Of 3 claims: 2 supported, 1 not supported, 0 undecided." in said
-    assert said.count("| fig8 |") == 3
-    assert output.with_suffix(".html").read_text().count("it holds") == 2
 
 
 def test_tables_of_other_settings_are_refused_whatever_was_changed(configuration: Configuration):
@@ -84,24 +63,3 @@ def test_what_looks_at_nothing_says_so_in_its_provenance(configuration: Configur
     assert isinstance(table, pd.DataFrame)
     assert provenance["data"] is None
     assert provenance["device"].endswith(" CPU")
-
-
-def test_tables_measured_before_and_after_the_images_changed_are_not_judged_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.chdir(tmp_path)
-    recipe = {"depth": 8, "batch_size": 4, "images": {"source": "image_folder", "folder": str(tmp_path / "pictures")}}
-    networks = {"seeds": 1, "recipes": [{}]}
-    experiments = {"activation_growth": networks, "output_gradients": networks}
-    made = validate({"name": "x", "device": "cpu", "recipe": recipe, "experiments": experiments})
-    for colour, name in enumerate(experiments):
-        for part in ("train", "test"):
-            for label in ("one", "two"):
-                folder = tmp_path / "pictures" / part / label
-                folder.mkdir(parents=True, exist_ok=True)
-                for number in range(4):
-                    noise = np.random.default_rng([colour, number, len(label)]).integers(0, 256, (16, 16, 3), np.uint8)
-                    Image.fromarray(noise).save(folder / f"{number}.png")
-        measuring.measure(made, name)
-    with pytest.raises(UserError, match="were measured on different images, although their settings are the same"):
-        showing.judge(made.results_folder, tmp_path / "claims.md", made)

@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 
 from repro.results import looks
-from repro.results.cases import called, cases, contrast, moment
-from repro.results.claims import Undecided
+from repro.results.cases import called, cases, moment
 from repro.results.colours import BLUE
 
 
@@ -97,27 +96,3 @@ def test_an_index_that_repeats_itself_does_not_matter():
     doubled = pd.concat([PAIR, PAIR.assign(after=1.0)])
     assert len(cases(doubled)) == 4
     assert [case.after for case in cases(doubled)] == [0.0, 0.0, 1.0, 1.0]
-
-
-def test_contrast_is_the_untrained_pair_by_its_normalisation_whatever_the_recipes_are_called():
-    others = table(("batch-final", "batch-final", 0.0), ("batch-lr1", "batch", 0.5), ("none-lr1", "none", 1.0))
-    pair = table(("batch-depth20", "batch", 0.0), ("none-depth20", "none", 0.0))
-    found = contrast(pd.concat([others, pair], ignore_index=True))
-    assert found.reset_index(drop=True).equals(pair)
-
-
-@pytest.mark.parametrize(
-    "lacking",
-    [
-        table(("batch", "batch", 0.0)),
-        table(("none", "none", 0.0)),
-        table(("batch", "batch", 0.5), ("none", "none", 0.5)),
-        table(("batch", "batch", 0.0), ("none", "none", 0.5)),
-        table(("batch-final", "batch-final", 0.0), ("none", "none", 0.0)),
-        table(("batch", "batch", 0.0), ("none", "none", 0.0), ("none-depth8", "none", 0.0)),
-        table(("batch", "batch", 0.0), ("batch-depth8", "batch", 0.0)),
-    ],
-)
-def test_without_exactly_one_pair_claims_are_undecided(lacking):
-    with pytest.raises(Undecided, match="one untrained recipe with BN and one without"):
-        contrast(lacking)

@@ -58,6 +58,24 @@ def test_what_was_trained_in_less_than_single_precision_says_so():
     assert sources.subject("training_curves", found) == "CIFAR-10; ResNet-8; 1 epoch; bfloat16"
 
 
+@pytest.mark.parametrize(
+    ("trained", "expected"),
+    [
+        (["bfloat16", "bfloat16"], "; bfloat16"),
+        (["float32", "float32"], ""),
+        (["bfloat16", "float32"], "; bfloat16 and float32"),  # on two machines
+        ([], "; float32 or bfloat16"),
+    ],
+)
+def test_the_fastest_precision_is_said_as_what_it_was(trained: list[str], expected: str):
+    recipes = [{"depth": 8, "epochs": 1, "precision": "fastest", "normalisation": kind} for kind in ("batch", "none")]
+    for experiment, settings in (("training_curves", {}), ("activation_growth", {"after": [1.0]})):
+        found = provenance(experiment, recipes=recipes, **settings)
+        names = found["settings"]["recipes"]
+        found["trained"] = {name: {"precision": each} for name, each in zip(names, trained, strict=False)}
+        assert sources.subject(experiment, found) == f"CIFAR-10; ResNet-8; 1 epoch{expected}"
+
+
 def test_what_was_trained_by_other_code_than_gathered_it_says_so():
     trained = {"batch": {"revision": "ab" * 20}, "none": {"revision": "cd" * 20 + "-modified"}}
     line = sources.source_line("training_curves", provenance("training_curves") | {"trained": trained})

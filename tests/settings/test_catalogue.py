@@ -46,9 +46,6 @@ def test_every_experiment_keeps_its_contract(known: Entry):
     show = importlib.import_module(f"repro.experiments.{known.name}.show")
     for part in (measure.measure, show.summarise, show.plot):
         assert part.__doc__, part
-    for claim in show.CLAIMS:
-        assert claim.statement.strip()
-        assert claim.source.strip()
 
 
 @pytest.mark.parametrize("known", entries().values(), ids=lambda known: known.name)

@@ -91,7 +91,7 @@ RECIPE_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "momentum": st.floats(0, 1, exclude_max=True),
     "weight_decay": st.floats(0, 1e300),
     "augmentation": st.booleans(),
-    "precision": st.sampled_from(["float32", "tf32", "bfloat16"]),
+    "precision": st.sampled_from(["float32", "tf32", "bfloat16", "fastest"]),
 }
 LINES = st.text(max_size=60).filter(str.isprintable) | st.sampled_from(
     ["x/y", "x_y", "x-y", "lr0.1", "", ".", "~", "é"]
@@ -225,6 +225,15 @@ def test_a_mistake_in_a_variation_is_named_with_its_place():
 )
 def test_images_have_a_name(images: dict[str, Any], expected: str):
     assert Images(**images).name == expected
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16", "fastest"])
+@pytest.mark.parametrize("fastest", ["float32", "bfloat16"])
+def test_only_the_fastest_precision_is_that_of_the_device(precision: str, fastest: Any):
+    recipe = vary(BASE, {"precision": precision}).resolved(fastest)
+    expected = vary(BASE, {"precision": fastest if precision == "fastest" else precision})
+    assert recipe == expected
+    assert recipe.digest == expected.digest
 
 
 def test_the_modules_of_a_recipes_kinds():

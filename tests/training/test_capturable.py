@@ -100,6 +100,19 @@ def test_a_normalisation_that_cannot_be_captured_is_found(noise, monkeypatch, wr
         run_on_meta(noise, recipe("wrong"), monkeypatch)
 
 
+def test_one_that_cannot_be_captured_in_evaluation_alone_is_found(noise, monkeypatch):
+    class Watched(nn.Module):
+        def __init__(self, channels: int) -> None:
+            super().__init__()
+
+        def forward(self, activations: Tensor) -> Tensor:
+            return activations if self.training else by_host(activations)
+
+    plug_in(monkeypatch, "normalisation", "wrong", LAYER=Watched)
+    with pytest.raises(RuntimeError, match="meta"):
+        run_on_meta(noise, recipe("wrong"), monkeypatch)
+
+
 def test_one_with_buffers_can_be_captured(noise, monkeypatch):
     plug_in(monkeypatch, "normalisation", "toy", LAYER=Toy)
     run_on_meta(noise, recipe("toy"), monkeypatch)

@@ -73,8 +73,11 @@ def test_steps_agree_with_the_equations_in_double_precision(noise, normalisation
         torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-12)
 
 
-def test_updates_agree_with_pytorchs_optimiser(noise):
-    ours = descent(noise, recipe(momentum=0.9, weight_decay=5e-4))
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_updates_agree_with_pytorchs_optimiser(noise, layout):
+    ours = Descent(network(recipe()), noise, recipe(momentum=0.9, weight_decay=5e-4), 0, layout)
+    ours.active.fill_(True)
+    assert ours.network.convolution1.weight.is_contiguous(memory_format=layout)
     theirs = network(recipe()).train()
     optimiser = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
     ours.begin_epoch(0, 0.1)
@@ -153,6 +156,11 @@ def test_the_networks_weights_are_views_of_one_tensor(noise):
     for flat in ours.buffers:
         flat.fill_(3)
     assert all((buffer == 3).all() for buffer in ours.network.buffers())
+
+
+def test_the_fastest_precision_is_to_be_known(noise):
+    with pytest.raises(ValueError, match="that of a device"):
+        descent(noise, recipe(precision="fastest"))
 
 
 def test_bfloat16_is_close_and_keeps_float32_weights(noise):

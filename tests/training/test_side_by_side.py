@@ -10,9 +10,10 @@ import torch
 from repro.machine import devices
 from repro.machine.errors import UserError
 from repro.networks.residual import ResidualNetwork
+from repro.settings.configuration import MOST_AT_ONCE
 from repro.settings.recipe import Recipe
 from repro.training.descent import Descent
-from repro.training.side_by_side import capture, in_turn, side_by_side
+from repro.training.side_by_side import MOST_QUEUED, capture, in_turn, keeping_up, side_by_side
 
 RECIPES = [  # the second diverges
     Recipe(depth=20, batch_size=16, learning_rate=0.1),
@@ -46,6 +47,17 @@ def capture_that_cannot_end(*_, **__) -> Iterator[None]:
         raise RuntimeError("operation failed due to a previous error during capture")
 
 
+def pretend_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    PretendedStream.waits.clear()
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
+    monkeypatch.setattr(torch.cuda, "Stream", PretendedStream)
+    monkeypatch.setattr(torch.cuda, "current_stream", PretendedStream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.cuda, "graph", capture_that_cannot_end)
+
+
 @pytest.mark.parametrize("first_failure", [1, 7])  # in the first warm-up, and in the capture itself
 def test_too_little_memory_is_one_sentence_and_leaves_no_branch_open(monkeypatch, first_failure):
     calls = 0
@@ -56,14 +68,7 @@ def test_too_little_memory_is_one_sentence_and_leaves_no_branch_open(monkeypatch
         if calls >= first_failure:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 8 GiB.")
 
-    PretendedStream.waits.clear()
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
-    monkeypatch.setattr(torch.cuda, "Stream", PretendedStream)
-    monkeypatch.setattr(torch.cuda, "current_stream", PretendedStream)
-    monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
-    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
-    monkeypatch.setattr(torch.cuda, "graph", capture_that_cannot_end)
+    pretend_cuda(monkeypatch)
     with pytest.raises(UserError, match=r"2 networks side by side do not fit .*networks_at_once"):
         capture([step, step])
     (trunk, _), *forks_and_joins = PretendedStream.waits
@@ -71,6 +76,36 @@ def test_too_little_memory_is_one_sentence_and_leaves_no_branch_open(monkeypatch
     joins = [branch for stream, branch in forks_and_joins if stream is trunk]
     assert len(forks) == (2 if first_failure == 1 else 8)
     assert forks == joins
+
+
+def test_the_host_waits_for_what_it_has_queued():
+    """A request to stop is looked for after each step: it is answered once the device has made 50 at most."""
+    queued: list[int] = []
+    longest = 0
+    step = keeping_up(lambda: queued.append(1), queued.clear, 50)
+    for _ in range(390):
+        step()
+        longest = max(longest, len(queued))
+    assert longest == 49
+    assert len(queued) == 390 % 50
+
+
+def test_what_is_captured_is_waited_for(monkeypatch):
+    said: list[str] = []
+
+    class Graph:
+        def replay(self) -> None:
+            said.append("replay")
+
+    pretend_cuda(monkeypatch)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", lambda *_, **__: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: said.append("wait"))
+    step = capture([lambda: None, lambda: None])
+    said.clear()  # what was before the capture
+    for _ in range(MOST_QUEUED + 1):
+        step()
+    assert said == ["replay"] * MOST_QUEUED + ["wait", "replay"]
 
 
 def descents(data, dtype=torch.float32, precision="float32") -> list[Descent]:
@@ -130,6 +165,12 @@ def test_networks_side_by_side_end_bit_for_bit_like_networks_alone(noise, precis
         assert torch.equal(alone.parameters, expected["parameters"])
         for place, buffer in enumerate(alone.buffers):
             assert torch.equal(buffer, expected[f"buffers {place}"])
+
+
+@pytest.mark.gpu
+def test_every_network_at_once_has_a_stream_of_its_own():
+    streams = [torch.cuda.Stream() for _ in range(MOST_AT_ONCE + 1)]  # and the trunk
+    assert len({stream.cuda_stream for stream in streams}) == len(streams)
 
 
 @pytest.mark.gpu

@@ -2,16 +2,19 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from repro.experiments import measuring
 from repro.images import loading
-from repro.machine import code, locks
+from repro.machine import code, devices, locks
 from repro.machine.errors import UserError
-from repro.results import tables
+from repro.results import sources, tables
 from repro.settings.configuration import Configuration, validate
 from repro.settings.experiment import HISTORY_COLUMNS
 from repro.settings.recipe import Recipe, vary
@@ -121,6 +124,80 @@ def test_recipes_of_different_precision_are_not_trained_beside_each_other():
         train.train(configuration, "batch", beside=["batch-bfloat16"])
 
 
+@pytest.fixture
+def fastest(monkeypatch) -> Callable[[str], None]:
+    """As if the device were the fastest in this precision."""
+    return lambda precision: monkeypatch.setattr(devices, "fastest_precision", lambda device: precision)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_fastest_precision_is_recorded_as_what_it_was(fastest, capsys, precision):
+    fastest(precision)
+    configuration = changed({"precision": "fastest"})
+    history, provenance = tables.read(train.train(configuration, "batch"))
+    assert f"The fastest precision here is {precision}." in capsys.readouterr().err
+    assert provenance["precision"] == precision
+    assert provenance["settings"]["recipe"]["precision"] == "fastest"
+    expected = vary(configuration.recipe, {"precision": precision})
+    data = loading.load(expected.images)
+    paths = [train.checkpoint_path(configuration.results_folder, expected, data, seed) for seed in (0, 1)]
+    assert all(path.exists() for path in paths)
+    for kept in networks("batch").values():
+        assert kept is not None
+        assert {(state["recipe"], state["precision"]) for state in kept.values()} == {(expected.digest, precision)}
+    # What asks for that precision by name finds the very networks.
+    named, provenance = tables.read(train.train(changed({"precision": precision}), "batch"))
+    assert "epoch" not in capsys.readouterr().err
+    assert provenance["precision"] == precision
+    pd.testing.assert_frame_equal(named, history)
+
+
+def test_on_a_device_with_another_fastest_precision_training_has_its_own_checkpoint(fastest, capsys):
+    configuration = changed({"precision": "fastest"}, seeds=1)
+    weights, checkpoint = {}, Path("results/test/checkpoints")
+    for count, precision in enumerate(("bfloat16", "float32"), start=1):
+        fastest(precision)
+        _, provenance = tables.read(train.train(configuration, "batch"))
+        weights[precision] = provenance["weights"]["seed 0"]
+        said = capsys.readouterr().err.splitlines()
+        assert [line for line in said if "epoch" not in line] == [f"The fastest precision here is {precision}."]
+        assert len(said) == 3
+        assert len(list(checkpoint.glob("*-seed0.pt"))) == count
+    assert weights["float32"] != weights["bfloat16"]
+    fastest("bfloat16")
+    _, provenance = tables.read(train.train(configuration, "batch"))
+    assert provenance["weights"]["seed 0"] == weights["bfloat16"]
+    assert "epoch" not in capsys.readouterr().err
+
+
+def test_a_figure_says_the_precision_that_its_networks_were_trained_in(fastest):
+    fastest("bfloat16")
+    settings = changed({"precision": "fastest"}, seeds=1, recipes=[{}]).resolved()
+    settings["experiments"]["channel_gradients"] = {"seeds": 1, "after": [0.0, 1.0], "recipes": [{}]}
+    configuration = validate(settings)
+    train.train(configuration, "batch")
+    fastest("float32")  # wherever it is looked at
+    for experiment in ("training_curves", "channel_gradients"):
+        _, provenance = tables.read(measuring.measure(configuration, experiment))
+        assert provenance["trained"]["batch"]["precision"] == "bfloat16"
+        assert (
+            sources.subject(experiment, provenance)
+            == "synthetic images; 100 training images; ResNet-8; 2 epochs; bfloat16"
+        )
+
+
+@pytest.mark.parametrize(
+    ("networks_at_once", "seeds", "expected"), [(None, 5, 5), (8, 5, 8), (31, 40, 31), (32, 5, 31), (None, 40, 31)]
+)
+def test_a_gpu_trains_no_more_networks_at_once_than_it_has_streams(capsys, networks_at_once, seeds, expected):
+    settings = SETTINGS | {"training": {"networks_at_once": networks_at_once}}
+    configuration = validate(settings | {"experiments": {"training_curves": FIGURE_1 | {"seeds": seeds}}})
+    assert train._at_once(configuration, configuration.run("batch")) == expected
+    said = capsys.readouterr().err
+    assert said.count("\n") == (max(networks_at_once or 0, seeds if networks_at_once is None else 0) > 31)
+    assert not said or f"{networks_at_once or seeds} networks were to train side by side" in said
+
+
 def test_a_recipe_that_another_process_trains_is_not_trained_beside_another():
     lock = Path("results/test/checkpoints/none-lr100.lock")
     with (
@@ -214,6 +291,43 @@ def test_sigterm_saves_and_says_resume(folder):
     assert process.wait(timeout=60) == train.RESUME_EXIT_CODE
     assert "the same command resumes it" in said
     process.stderr.close()
+    assert list((folder / "results" / "test" / "checkpoints").glob("*.pt"))
+
+
+def test_time_that_is_up_saves_and_the_same_command_goes_on(folder, monkeypatch):
+    configuration = changed(seeds=1)
+    names = list(configuration.runs)
+    expected = [tables.read(path)[0] for path in train.train_all(configuration, [[name] for name in names])]
+    (folder / "again").mkdir()
+    monkeypatch.chdir(folder / "again")
+    lives, found, codes = 0, [], set()
+    while not found:
+        lives += 1
+        try:
+            found = list(train.train_all(configuration, [names[:1], names[1:]], deadline=time.monotonic()))
+        except SystemExit as end:
+            codes.add(end.code)
+    assert codes == {train.RESUME_EXIT_CODE}
+    assert lives > 12  # a step in each
+    for path, history in zip(found, expected, strict=True):
+        pd.testing.assert_frame_equal(tables.read(path)[0].drop(columns="seconds"), history.drop(columns="seconds"))
+
+
+def test_a_group_is_trained_together_and_each_of_it_is_written(capsys):
+    configuration = changed()
+    names = list(configuration.runs)
+    paths = list(train.train_all(configuration, [names]))
+    assert paths == [configuration.history_file(name) for name in names]
+    assert all(path.exists() for path in paths)
+    assert capsys.readouterr().err.count("batch seed 1: epoch 2/2") == 1
+
+
+def test_minutes_end_a_training_by_exit_code_75(folder):
+    arguments = ("train", "--minutes", "0.001", "--threads", "1", "--config", OVERLAY)
+    process = started("-m", "repro", *arguments, stderr=subprocess.PIPE)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == train.RESUME_EXIT_CODE
+    assert said == "batch stopped after a checkpoint; the same command resumes it.\n"
     assert list((folder / "results" / "test" / "checkpoints").glob("*.pt"))
 
 

@@ -26,8 +26,26 @@ def test_measuring_depends_on_what_it_imports_and_on_the_kinds_of_its_recipes():
 def test_showing_depends_on_the_style_and_not_on_the_measurement():
     files = set(dependencies.of_showing("channel_conditioning"))
     own = "repro/experiments/channel_conditioning"
-    assert {f"{own}/show.py", "repro/results/style.py", "repro/results/claims.py", "repro/results/tables.py"} < files
-    assert not {f"{own}/measure.py", "repro/results/looks.py", "repro/networks/residual.py"} & files
+    assert {f"{own}/show.py", "repro/results/style.py", "repro/results/tables.py"} < files
+    assert (
+        not {
+            f"{own}/claims.py",
+            "repro/results/claims.py",
+            f"{own}/measure.py",
+            "repro/results/looks.py",
+            "repro/networks/residual.py",
+        }
+        & files
+    )
+
+
+def test_the_scorecard_depends_on_claims_and_the_page_on_captions():
+    files = set(dependencies.of_scoring(["channel_conditioning", "layer_operators"]))
+    assert {"repro/experiments/channel_conditioning/claims.py", "repro/results/statistics.py"} < files
+    assert not {"repro/experiments/output_gradients/claims.py", "repro/experiments/layer_operators/claims.py"} & files
+    files = set(dependencies.of_page(["channel_conditioning"]))
+    assert {"repro/experiments/channel_conditioning/caption.rst", "repro/page/template.html"} < files
+    assert "repro/experiments/layer_operators/caption.rst" not in files
 
 
 def test_what_looks_at_no_network_depends_on_none():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from repro.machine.errors import UserError
 from repro.settings.configuration import Configuration, load, validate
 from repro.workflow import jobs
 from tests.workflow.conftest import ROOT
@@ -31,6 +32,33 @@ def test_runs_of_like_lengths_fill_a_gpu():
     assert jobs.trained_together(configuration("cuda", 8)) == [FIRST, [SECOND, THIRD[0]], [THIRD[1]]]
     assert jobs.trained_together(configuration("auto", 100)) == [[*FIRST, SECOND, *THIRD]]
     assert all(len(group) == 1 for group in jobs.trained_together(configuration("cpu", 100)))
+
+
+def test_runs_that_are_named_are_grouped_without_the_others():
+    assert jobs.trained_together(configuration("cuda", 8), [SECOND, *FIRST]) == [FIRST, [SECOND]]
+    assert jobs.trained_together(configuration("cuda", 8), [THIRD[1], SECOND]) == [[SECOND, THIRD[1]]]
+    with pytest.raises(UserError, match=r"trains 'batch-7'; they train batch, "):
+        jobs.trained_together(configuration("cuda", 8), ["batch", "batch-7"])
+
+
+def test_a_job_has_no_more_networks_than_a_gpu_has_streams():
+    recipes = [{"learning_rate": rate} for rate in (0.1, 0.2, 0.3, 0.4)]
+    settings = {"training_curves": {"seeds": 10, "recipes": recipes}}
+    many = validate({"name": "x", "training": {"networks_at_once": 1000}, "experiments": settings})
+    assert [len(group) for group in jobs.trained_together(many)] == [3, 1]
+
+
+def test_what_takes_the_longest_comes_first():
+    assert jobs.longest_first(configuration("cpu", None)) == [[name] for name in (*THIRD, SECOND, *FIRST)]
+    assert jobs.longest_first(configuration("cpu", None), [*FIRST, SECOND]) == [[SECOND], *([each] for each in FIRST)]
+    # On a GPU 9 + 3 epochs of three networks each, 9, and 2 + 2.
+    assert jobs.longest_first(configuration("cuda", 8)) == [[SECOND, THIRD[0]], [THIRD[1]], FIRST]
+
+
+def test_what_trains_nothing_is_one_sentence():
+    alone = validate({"name": "x", "experiments": {"limiting_spectrum": {}}})
+    with pytest.raises(UserError, match="trains anything; choose another one with --config"):
+        jobs.longest_first(alone)
 
 
 def test_runs_of_different_precision_do_not_share_a_job():

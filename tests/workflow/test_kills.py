@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from repro.experiments import scoring
 from repro.machine.errors import UserError
 from repro.results import tables
 from tests.workflow.conftest import ITEMS, TINY_FILES, TRAINED, Tree, environment, small_tree
@@ -166,7 +167,9 @@ def test_the_same_command_goes_on_after_each_of_seven_kills(
     assert len(networks) == 4 * len(TRAINED)
     for path in networks:
         assert (tree.folder / path).read_bytes() == (finished.folder / path).read_bytes()
-    assert (results / "claims.md").read_text() == (finished.folder / "results" / "tiny" / "claims.md").read_text()
+    for name in scoring.FILES:
+        file = f"{name}.csv"
+        assert (results / file).read_text() == (finished.folder / "results" / "tiny" / file).read_text()
     assert tree.plan(configuration=TINY_FILES) == {}
     record_property("kills survived", len(KILLS))
 
@@ -183,5 +186,5 @@ def test_a_second_snakemake_refuses_and_names_the_first(finished: Tree, tmp_path
         assert refused.returncode != 0
         assert "Error: results/tiny is being made by process 4711" in refused.stdout
         assert "Traceback" not in refused.stdout
-        assert "Deciding the paper's claims" not in refused.stdout
-        assert tree.plan(configuration=TINY_FILES)["claims"] == 1
+        assert "Deciding the claims" not in refused.stdout
+        assert tree.plan(configuration=TINY_FILES)["scorecard"] == 1

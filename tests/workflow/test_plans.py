@@ -17,10 +17,10 @@ def rules_of(*names: str) -> dict[str, int]:
     return {rule: 1 for name in names for rule in (f"measure_{name}", f"show_{name}")}
 
 
-@pytest.mark.parametrize("name", ["quick", "short", "paper", "initialisation", "training_cpu"])
+@pytest.mark.parametrize("name", ["quick", "short", "paper", "initialisation", "small_data"])
 def test_every_shipped_configuration_plans_one_job_per_recipe_and_two_per_experiment(tree: Tree, name: str):
     configuration = load([str(ROOT / "config" / f"{name}.yaml")])
-    expected = rules_of(*configuration.chosen) | {"data": 1, "claims": 1, "report": 1}
+    expected = rules_of(*configuration.chosen) | {"data": 1, "scorecard": 1, "page": 1, "report": 1}
     if configuration.runs:
         expected["train"] = len(configuration.runs)
     assert tree.plan(configuration=() if name == "quick" else (f"config/{name}.yaml",)) == expected
@@ -46,7 +46,7 @@ def test_the_training_curves_need_every_recipe(tree: Tree):
 
 
 def test_every_item_and_every_experiment_is_a_target(tree: Tree):
-    """In one dry run: all names at once plan all the figures, and neither claims nor report."""
+    """In one dry run: all names at once plan all the figures, and neither scorecard, page nor report."""
     by_item = tree.plan(*[entry.item for entry in catalogue.entries().values()])
     assert by_item == rules_of(*NAMES) | {"data": 1, "train": by_item["train"]}
     by_name = tree.plan(*NAMES)

@@ -20,7 +20,8 @@ from tests.workflow.conftest import ITEMS, TINY, TINY_FILES, TRAINED, Tree, envi
 # The finished run is made once.
 pytestmark = pytest.mark.xdist_group("workflow")
 
-GATHERED = {"claims": 1, "report": 1}
+GATHERED = {"page": 1, "report": 1}  # of figures; of tables, and of claims, also SCORED
+SCORED = {"scorecard": 1}
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def checksums(folder: Path) -> dict[str, str]:
     }
 
 
-def test_a_run_makes_tables_figures_claims_and_report(finished: Tree):
+def test_a_run_makes_tables_figures_scorecard_page_and_report(finished: Tree):
     results, figures = finished.folder / "results" / "tiny", finished.folder / "paper_figures" / "tiny"
     histories = pd.read_parquet(results / "training_curves.parquet")
     assert set(histories["recipe"]) == set(TRAINED)
@@ -45,7 +46,11 @@ def test_a_run_makes_tables_figures_claims_and_report(finished: Tree):
         assert (results / f"{name}.json").exists()
         for suffix in ("pdf", "svg", "png", "md", "html"):
             assert (figures / f"{item}.{suffix}").stat().st_size > 100
-    assert "| fig1 |" in (results / "claims.md").read_text()
+    cards = pd.read_csv(results / "scorecard.csv")
+    assert "fig1" in set(cards["item"])
+    assert set(cards.loc[cards["kind"] == "paper", "verdict"]) == {"not run at this scale"}
+    page = (figures / "index.html").read_text()
+    assert all(claim in page for claim in cards["claim"])
     assert json.loads((results / "configuration.json").read_text())["recipe"]["momentum"] == 0.9
 
 
@@ -53,7 +58,6 @@ def test_the_report_holds_each_figure_with_its_caption(finished: Tree):
     report = (finished.folder / "paper_figures" / "tiny" / "report.html").read_text()
     for item in ITEMS.values():
         assert f"paper_figures/tiny/{item}.svg" in report
-    assert "results/tiny/claims.html" in report
     # Captions are filled in with the resolved configuration.
     assert "Figure 5: moments against depth." in report
     assert "synthetic images; ResNet-8; mini-batches of 16; 2 seeds; untrained networks; recipes batch, none" in report
@@ -76,7 +80,7 @@ def test_touching_reruns_nothing(tree: Tree):
 
 def again(*experiments: str) -> dict[str, int]:
     """The measurement and the figure of experiments, and what gathers them."""
-    return {f"{step}_{name}": 1 for name in experiments for step in ("measure", "show")} | GATHERED
+    return {f"{step}_{name}": 1 for name in experiments for step in ("measure", "show")} | GATHERED | SCORED
 
 
 SHOWN = {f"show_{name}": 1 for name in ITEMS} | GATHERED
@@ -87,7 +91,8 @@ SHOWN = {f"show_{name}": 1 for name in ITEMS} | GATHERED
     [
         ("measure.py", again("activation_growth")),
         ("settings.py", again("activation_growth")),
-        ("show.py", {"show_activation_growth": 1} | GATHERED),
+        ("show.py", {"show_activation_growth": 1} | GATHERED | SCORED),
+        ("claims.py", {"page": 1} | SCORED),
     ],
 )
 def test_editing_an_experiment_does_again_what_the_edit_can_change(tree: Tree, file: str, expected: dict[str, int]):
@@ -101,13 +106,16 @@ def test_editing_an_experiment_does_again_what_the_edit_can_change(tree: Tree, f
 
 def test_editing_a_caption_gathers_the_report_again(tree: Tree):
     tree.edit("repro/experiments/activation_growth/caption.rst", "\nMore.\n")
-    assert tree.plan(configuration=TINY_FILES) == {"report": 1}
+    assert tree.plan(configuration=TINY_FILES) == {"page": 1, "report": 1}
 
 
-@pytest.mark.parametrize("module", ["style", "sources", "claims"])
-def test_editing_how_results_look_shows_them_again(tree: Tree, module: str):
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [("style", SHOWN | SCORED), ("sources", SHOWN | SCORED), ("statistics", SCORED | {"page": 1})],
+)
+def test_editing_how_results_look_shows_them_again(tree: Tree, module: str, expected: dict[str, int]):
     tree.edit(f"repro/results/{module}.py")
-    assert tree.plan(configuration=TINY_FILES) == SHOWN
+    assert tree.plan(configuration=TINY_FILES) == expected
 
 
 def test_editing_what_writes_tables_does_everything_again_but_the_images(tree: Tree):
@@ -297,7 +305,7 @@ def test_another_name_leaves_everything_else_untouched(tree: Tree):
     assert tree.plan(configuration=TINY_FILES) == {}
 
 
-MEASURE, SHOW = (f"repro/experiments/activation_growth/{part}.py" for part in ("measure", "show"))
+MEASURE, SHOW, CLAIMS = (f"repro/experiments/activation_growth/{part}.py" for part in ("measure", "show", "claims"))
 OTHER = "repro/experiments/limiting_spectrum/show.py"
 
 
@@ -351,11 +359,12 @@ def test_a_fault_in_code_shows_the_traceback_to_its_line(tree: Tree, file: str, 
 
 
 def test_a_fault_in_a_claim_shows_the_traceback_to_its_line(tree: Tree):
-    tree.edit(SHOW, "\n\nCLAIMS = [Claim('It grows.', 'Section 1', lambda table: table.nonsense)]\n")
-    result = tree.snakemake("claims", configuration=TINY_FILES)
+    faulty = "Condition('growth', lambda table: table.nonsense, Region(above=0.0), 'why')"
+    tree.edit(CLAIMS, f"\n\nCLAIMS = [Claim('grows', 'own', 'It grows.', 'Section 1', ({faulty},), Needs())]\n")
+    result = tree.snakemake("results/tiny/scorecard.csv", configuration=TINY_FILES)
     assert result.returncode != 0
-    line = len((tree.folder / SHOW).read_text().splitlines())
-    assert f'{SHOW}", line {line}, in <lambda>' in result.stdout
+    line = len((tree.folder / CLAIMS).read_text().splitlines())
+    assert f'{CLAIMS}", line {line}, in <lambda>' in result.stdout
 
 
 def test_a_table_measured_under_other_settings_is_noticed_and_not_drawn(tree: Tree):
@@ -413,7 +422,7 @@ def test_after_a_failure_a_report_says_what_is_missing_and_why(tree: Tree):
     text = html.unescape(reports[1].read_text())
     assert "This report is not complete." in text
     assert f"fig5 (activation_growth)</strong>: measure-activation_growth failed: {sentence} (Log: " in text
-    assert "claims</strong>: " in text
+    assert "scorecard</strong>: " in text
     # The figures that could be made, and not the older one that could not.
     shown = {item for item in ITEMS.values() if f"paper_figures/tiny/{item}.svg" in text}
     assert shown == set(ITEMS.values()) - {"fig5"}

@@ -1,4 +1,4 @@
-"""Figure 5: figure, numbers and the claim that activations grow."""
+"""Figure 5: moments of the channels against depth, and the published values."""
 
 import numpy as np
 import pandas as pd
@@ -7,8 +7,7 @@ from matplotlib.figure import Figure
 from repro.instruments.log_moments import mean_logarithm
 from repro.networks.layers import PAPER_DEPTH, equivalent_layer
 from repro.results import style
-from repro.results.cases import Case, cases, contrast
-from repro.results.claims import Claim, Verdict, verdict
+from repro.results.cases import Case, cases
 from repro.settings.experiment import NETWORK_COLUMNS
 
 MOMENTS = {"mean": r"$\ln|\mu_c|$", "standard deviation": r"$\ln\,\sigma_c$"}
@@ -82,34 +81,3 @@ def plot(table: pd.DataFrame) -> Figure:
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=2, **legend)
     return figure
-
-
-def _growth(values: pd.DataFrame, normalisation: str) -> pd.Series:
-    """Per seed, how much ln(standard deviation) rises from the first tenth of the convolutions to the last."""
-    chosen = values[(values["normalisation"] == normalisation) & (values["moment"] == "standard deviation")]
-    by_layer = chosen.pivot(index="seed", columns="layer", values="value").iloc[:, :-1]
-    tenth = max(1, by_layer.shape[1] // 10)
-    return by_layer.iloc[:, -tenth:].mean(axis=1) - by_layer.iloc[:, :tenth].mean(axis=1)
-
-
-def _grows_without(table: pd.DataFrame) -> Verdict:
-    values = log_moments(contrast(table))
-    with_, without = _growth(values, "batch"), _growth(values, "none")
-    if not np.isfinite([*with_, *without]).all():
-        return verdict(None, "activations overflowed")
-    holds = bool((without > with_ + 1).all())
-    text = (
-        f"ln std rises by {without.mean():.2f} ± {without.std():.2f} without BN, "
-        f"{with_.mean():.2f} ± {with_.std():.2f} with, over {len(without)} seeds"
-    )
-    return verdict(holds, text)
-
-
-CLAIMS = [
-    Claim(
-        "Without BN, channel standard deviations grow with depth at initialisation; with BN they do not "
-        "(in every seed by more than a factor e beyond any growth with BN).",
-        "Section 3.2, Figure 5",
-        _grows_without,
-    ),
-]

@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 
 from repro.results import looks, style
 from repro.results.cases import cases, moment
-from repro.results.claims import Claim
 
 PANELS_IN_A_ROW = 4  # at most
 LINES = {"log_standard_deviation": "-", "log_mean": ":"}
@@ -69,6 +68,3 @@ def plot(table: pd.DataFrame) -> Figure:
     figure.supxlabel("layer", fontsize=9)
     figure.supylabel("mean over channels and seeds of\nln(std), solid, and ln|mean|, dotted", fontsize=9)
     return figure
-
-
-CLAIMS: list[Claim] = []  # the paper says nothing on activations after initialisation

@@ -1,4 +1,4 @@
-"""Channel conditioning: figure, numbers and the claims of the paper's first abstract."""
+"""Channel conditioning: figure and numbers."""
 
 import numpy as np
 import pandas as pd
@@ -8,8 +8,7 @@ from matplotlib.lines import Line2D
 
 from repro.experiments.channel_conditioning.settings import QUANTITIES
 from repro.results import style
-from repro.results.cases import cases, contrast
-from repro.results.claims import Claim, Undecided, Verdict, verdict
+from repro.results.cases import cases
 from repro.settings.experiment import NETWORK_COLUMNS
 
 LINES = {"second moment": "-", "covariance": "--"}
@@ -93,77 +92,3 @@ def _later_stages(table: pd.DataFrame) -> list[int]:
     """The layers with which the second stage and the third begin; none where recipes of several depths differ in it."""
     begin = table[table["layer"] > 1].groupby(["recipe", "channels"])["layer"].min().unstack("channels")
     return list(begin.iloc[0, 1:]) if len(begin.drop_duplicates()) == 1 else []
-
-
-def _growth(ends: pd.DataFrame, first: tuple[int, str], last: tuple[int, str]) -> pd.DataFrame:
-    """Per seed (rows) and normalisation (columns), decades by which the second moments' condition number rises."""
-    by_end = ends.set_index(["stage", "end", "seed", "normalisation"])["condition_second_moment"].sort_index()
-    difference = np.log10(by_end.loc[last]) - np.log10(by_end.loc[first])
-    growth = difference.unstack("normalisation").dropna()
-    if growth.empty:
-        raise Undecided("no seed with finite values with and without BN")
-    return growth
-
-
-def _worse_with_depth(table: pd.DataFrame) -> Verdict:
-    ends = stage_ends(contrast(table))
-    growth = _growth(ends, (1, "first"), (int(ends["stage"].max()), "last"))
-    middle, low, high = growth.median(), growth.min(), growth.max()
-    text = (
-        f"rises by {middle['none']:.2f} decades ({low['none']:.2f} to {high['none']:.2f}) without BN, "
-        f"{middle['batch']:.2f} ({low['batch']:.2f} to {high['batch']:.2f}) with; "
-        f"median and range of {len(growth)} seeds"
-    )
-    return verdict(bool(middle["none"] > 1 and (growth["none"] > growth["batch"]).all()), text)
-
-
-def _worse_in_every_stage(table: pd.DataFrame) -> Verdict:
-    ends = stage_ends(contrast(table))
-    stages = sorted(ends["stage"].unique())
-    rises = [_growth(ends, (stage, "first"), (stage, "last"))["none"] for stage in stages]
-    text = "; ".join(
-        f"stage {stage}: {rise.median():+.2f} decades ({rise.min():+.2f} to {rise.max():+.2f})"
-        for stage, rise in zip(stages, rises, strict=True)
-    )
-    return verdict(all(rise.median() > 0 for rise in rises), f"without BN, median and range over seeds, {text}")
-
-
-def _collinear_without(table: pd.DataFrame) -> Verdict:
-    ends = stage_ends(contrast(table)).query("end == 'last'")
-    values = ends[ends["stage"] == ends["stage"].max()].pivot(
-        index="seed", columns="normalisation", values=["rank_second_moment", "mean_energy"]
-    )
-    values = values.dropna()
-    if values.empty:
-        raise Undecided("no seed with finite values with and without BN")
-    ranks, energies = values["rank_second_moment"], values["mean_energy"]
-    text = (
-        f"last layers, medians over {len(values)} seeds: effective rank {ranks['none'].median():.2g} without BN, "
-        f"{ranks['batch'].median():.2g} with; share of energy in the mean {energies['none'].median():.0%} and "
-        f"{energies['batch'].median():.0%}"
-    )
-    return verdict(bool((2 * ranks["none"] < ranks["batch"]).all()), text)
-
-
-SOURCE = "Abstract of the first version"
-CLAIMS = [
-    Claim(
-        "Channels become ill-behaved with depth in unnormalised networks: from the first to the last four convolutions "
-        "the second moments' condition number rises more than tenfold without BN (median seed), and more than with BN "
-        "in every seed.",
-        SOURCE,
-        _worse_with_depth,
-    ),
-    Claim(
-        "They do so increasingly, all along the depth: without BN the condition number also rises within each of the "
-        "three stages (median seed; a strict reading of the sentence).",
-        SOURCE,
-        _worse_in_every_stage,
-    ),
-    Claim(
-        "Deep channels are nearly collinear in unnormalised networks: the second moments' effective rank in the last "
-        "convolutions is less than half of that with BN, in every seed.",
-        SOURCE,
-        _collinear_without,
-    ),
-]

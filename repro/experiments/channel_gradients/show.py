@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 
 from repro.instruments.effective_rank import effective_rank
 from repro.results import style
-from repro.results.cases import Case, cases, contrast, spreads
-from repro.results.claims import Claim, Verdict, verdict
+from repro.results.cases import Case, cases, spreads
 from repro.results.seed_strips import strips
 from repro.settings.experiment import NETWORK_COLUMNS
 
@@ -128,70 +127,3 @@ def _means(axis: Axes, found: list[Case], values: pd.DataFrame, table: pd.DataFr
         axis.legend(**legend)
     else:  # too long to stand among the dots
         axis.figure.legend(*axis.get_legend_handles_labels(), loc="outside lower right", ncols=2, **legend)
-
-
-def _low_rank_without(table: pd.DataFrame) -> Verdict:
-    both = concentrations(contrast(table)).pivot(
-        index="seed", columns="normalisation", values=["effective_rank", "rank_of_squares"]
-    )
-    values, squares = both["effective_rank"].dropna(), both["rank_of_squares"].median()
-    if values.empty:
-        return verdict(None, "no seed with a finite matrix with and without BN")
-    low, high, medians = values.min(), values.max(), values.median()
-    text = (
-        f"effective rank, median over {len(values)} seeds: {medians['none']:.2g} ({low['none']:.2g} to "
-        f"{high['none']:.2g}) without BN, {medians['batch']:.2g} ({low['batch']:.2g} to {high['batch']:.2g}) with; "
-        f"by squared singular values {squares['none']:.2f} and {squares['batch']:.2f}, as M is nowhere negative"
-    )
-    return verdict(bool(medians["none"] < 3 and (values["batch"] > 2 * values["none"]).all()), text)
-
-
-def _few_channels_without(table: pd.DataFrame) -> Verdict:
-    table = contrast(table)
-    values = concentrations(table).pivot(index="seed", columns="normalisation", values="top_input_share").dropna()
-    if values.empty:
-        return verdict(None, "no seed with a finite matrix with and without BN")
-    medians = values.median()
-    text = (
-        f"share of the strongest input channel, median over {len(values)} seeds: {medians['none']:.1%} without BN, "
-        f"{medians['batch']:.1%} with, {1 / (table['input_channel'].max() + 1):.1%} if all were alike"
-    )
-    return verdict(bool((values["none"] > 2 * values["batch"]).all()), text)
-
-
-def _follows_means(table: pd.DataFrame) -> Verdict:
-    values = concentrations(contrast(table)).groupby("normalisation")["mean_correlation"]
-    medians, low = values.median(), values.min()["none"]
-    if not np.isfinite(medians["none"]):
-        return verdict(None, "no seed with a finite matrix without BN")
-    text = (
-        f"rank correlation without BN: median {medians['none']:.2f}, smallest {low:.2f}; "
-        f"with BN: median {medians['batch']:.2f}"
-    )
-    return verdict(bool(medians["none"] > 0.8), text)
-
-
-CLAIMS = [
-    Claim(
-        "Without BN the gradient over input and output channels is nearly of low rank, with BN much less (effective "
-        "rank, from singular values, below 3 in the median without BN, and in every seed less than half of that with "
-        "BN).",
-        "Section 3.3, Figure 7",
-        _low_rank_without,
-        recalled=True,
-    ),
-    Claim(
-        "Without BN some channels dominate the gradient (in every seed the strongest input channel's share is more "
-        "than twice that with BN).",
-        "Section 3.3, Figure 7",
-        _few_channels_without,
-        recalled=True,
-    ),
-    Claim(
-        "The channels that dominate without BN are those with a large mean (rank correlation of an input channel's "
-        "mean and its share of the gradient above 0.8, median over seeds).",
-        "Appendix G",
-        _follows_means,
-        recalled=True,
-    ),
-]

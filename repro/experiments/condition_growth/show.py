@@ -1,4 +1,4 @@
-"""The condition number of a product against its number of factors, the rate of its growth and the claim."""
+"""The condition number of a product against its number of factors, and the rate of its growth."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 
 from repro.random_matrices import condition_decades_per_factor, fitted_growth
 from repro.results import style
-from repro.results.claims import Claim, Verdict, verdict
 
 FIRST_FITTED = 16  # factors from which the growth is taken to be exponential
 
@@ -74,29 +73,3 @@ def plot(table: pd.DataFrame) -> Figure:
     axes[0, 0].legend(title=f"band: quartiles of {table['draw'].nunique()} draws", title_fontsize=7)
     axes[0, 1].legend()
     return figure
-
-
-def _exponential(table: pd.DataFrame) -> Verdict:
-    sizes = table["size"].nunique()
-    holds, text = [], []
-    for size, draws in table.groupby("size"):
-        # Each wider, so that with all sizes the truth is missed in 5 % of all cases.
-        rate, low, high = fitted_rate(draws, confidence=1 - 0.05 / sizes)
-        theory = condition_decades_per_factor(int(str(size)))
-        if not np.isnan(rate):
-            holds.append(low <= theory <= high)
-            text.append(f"N = {size}: {rate:.3f} ({low:.3f} to {high:.3f}) against {theory:.3f}")
-    if not holds:
-        return verdict(None, f"fewer than two numbers of factors from {FIRST_FITTED} on")
-    return verdict(all(holds), f"decades per factor {'; '.join(text)}")
-
-
-CLAIMS = [
-    Claim(
-        "The condition number grows exponentially with the number of factors (at every size the fitted rate agrees "
-        "with the asymptotic one, within intervals that all hold together with 95 % confidence).",
-        "Section 5, Appendix K",
-        _exponential,
-        recalled=True,
-    ),
-]

@@ -1,4 +1,4 @@
-"""The diverging update: figure, ranges beside the published ones, and the claims of Section 3.2."""
+"""The diverging update: figure, and ranges beside the published ones."""
 
 import math
 
@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from repro.results import style
 from repro.results.cases import Case, cases
-from repro.results.claims import Claim, Undecided, Verdict, verdict
 
 QUANTITIES = ("lowest mean", "highest mean", "highest variance")
 # Read off the published plots, without BN: layer -> `QUANTITIES` over the channels and along the update.
@@ -138,87 +137,3 @@ def _panel(axis: Axes, moments: pd.DataFrame, moment: str) -> None:
         share = (~finite.all(axis=1)).sum()
         text = f"overflow at {share} of {len(lines)} positions"
         axis.text(0.5, 0.5, text, transform=axis.transAxes, ha="center", va="center", fontsize=7, color="0.3")
-
-
-def _without(table: pd.DataFrame, layers: int) -> pd.DataFrame:
-    """The rows of the one untrained recipe without normalisation.
-
-    Raises `Undecided` when there is not exactly one, or when its updates do not tell what a claim about this many
-    layers needs.
-    """
-    without = table[(table["after"] == 0) & (table["normalisation"] == "none")]
-    if without["recipe"].nunique() != 1:
-        raise Undecided("it takes one recipe without BN, from its first step on")
-    if not (without["status"] == "diverged").any():
-        raise Undecided(f"no update diverged, in {without['seed'].nunique()} networks")
-    if _ends(without).empty:
-        raise Undecided(
-            "moments overflow everywhere along the diverging updates; use a smaller learning rate or more points"
-        )
-    if without["layer"].nunique() < layers:
-        raise Undecided("only one layer was examined")
-    return without
-
-
-def _ends(table: pd.DataFrame) -> pd.DataFrame:
-    """Of each diverged network: the first position, and the last at which all moments are finite; `end` tells which.
-
-    A network whose moments are finite at the first position only is left out.
-    """
-    diverged = table[table["status"] == "diverged"]
-    finite = np.isfinite(diverged[["mean", "variance"]]).all(axis=1).groupby([diverged["seed"], diverged["position"]])
-    whole = finite.all().reset_index(name="finite").query("finite and position > 0")
-    last = diverged["seed"].map(whole.groupby("seed")["position"].max())
-    kept = diverged[(diverged["position"] == last) | ((diverged["position"] == 0) & last.notna())]
-    return kept.assign(end=kept["position"] > 0)
-
-
-def _largest_variances(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Largest channel variance before and at the end of the update, one row per diverged seed, one column per layer."""
-    largest = _ends(table).groupby(["end", "seed", "layer"])["variance"].max().unstack()
-    return largest.loc[False], largest.loc[True]
-
-
-def _both_signs(table: pd.DataFrame) -> Verdict:
-    ends = _ends(_without(table, 1)).query("end").groupby(["seed", "layer"])["mean"].agg(["min", "max"])
-    both = (ends["min"] < 0) & (ends["max"] > 0)
-    return verdict(bool(both.all()), f"both signs in {both.sum()} of {len(both)} layers of diverged networks")
-
-
-def _explodes_with_depth(table: pd.DataFrame) -> Verdict:
-    _, after = _largest_variances(_without(table, 2))
-    rises = (after.diff(axis=1).iloc[:, 1:] > 0).all(axis=1) & (after.iloc[:, -1] > 1e6 * after.iloc[:, 0])
-    medians = ", ".join(f"{value:.2g} in layer {layer}" for layer, value in after.median().items())
-    return verdict(bool(rises.all()), f"holds in {rises.sum()} of {len(rises)} diverged networks; median {medians}")
-
-
-def _later_grow_more(table: pd.DataFrame) -> Verdict:
-    before, after = _largest_variances(_without(table, 2))
-    growth = np.log10(after / before)
-    holds = (growth.diff(axis=1).iloc[:, 1:] > 0).all(axis=1)
-    medians = ", ".join(f"{value:.1f} in layer {layer}" for layer, value in growth.median().items())
-    return verdict(
-        bool(holds.all()),
-        f"holds in {holds.sum()} of {len(holds)} diverged networks; median growth in decades: {medians}",
-    )
-
-
-CLAIMS = [
-    Claim(
-        "At the end of the diverging update channel means take both signs (in every layer examined).",
-        "Section 3.2, Figure 4",
-        _both_signs,
-    ),
-    Claim(
-        "At the end of the diverging update channel variances explode with depth (the largest rises from each layer "
-        "examined to the next, in all by more than 1e6).",
-        "Section 3.2, Figure 4",
-        _explodes_with_depth,
-    ),
-    Claim(
-        "Along the diverging update the later layers' variances grow more (by a larger factor from each layer examined "
-        "to the next).",
-        "Section 3.2, Figure 4",
-        _later_grow_more,
-    ),
-]

@@ -7,11 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from repro.experiments.input_independence.settings import PAPER_LAYERS
 from repro.networks.layers import PAPER_DEPTH
 from repro.results import style
-from repro.results.cases import Case, cases, contrast
-from repro.results.claims import Claim, Verdict, verdict
+from repro.results.cases import Case, cases
 from repro.results.colours import PURPLE
 
 # Recalled from the paper, not confirmed.
@@ -117,48 +115,3 @@ def _range(low: float, high: float, quantity: str) -> str:
         return f"{_number(low, quantity)} – {_number(high, quantity)}"
     exponent = int(f"{low:e}".split("e")[1])
     return rf"{low / 10.0**exponent:.1f} – ${high / 10.0**exponent:.1f} \cdot 10^{{{exponent}}}$"
-
-
-def _medians(table: pd.DataFrame, normalisation: str) -> tuple[pd.Series, str]:
-    """Median of a/b over seeds by layer, of the untrained networks with BN or without, and the same in words."""
-    table = contrast(table)
-    chosen = table[table["normalisation"] == normalisation].groupby("layer")["ratio"]
-    quartiles = chosen.quantile([0.25, 0.5, 0.75]).unstack()
-    text = "; ".join(
-        f"layer {layer}: {row[0.5]:.3g} (quartiles {row[0.25]:.3g} to {row[0.75]:.3g})"
-        for layer, row in quartiles.iterrows()
-    )
-    return quartiles[0.5], f"median a/b over {table['seed'].nunique()} seeds, {text}"
-
-
-def _cancels_with(table: pd.DataFrame) -> Verdict:
-    medians, text = _medians(table, "batch")
-    if not (contrast(table)["depth"] == PAPER_DEPTH).all() or set(medians.index) != set(PAPER_LAYERS):
-        return verdict(None, f"{text}; published values exist for layers 18, 54 and 90 of ResNet-110 alone")
-    if medians.isna().any():
-        return verdict(None, text)
-    published = pd.Series({layer: PUBLISHED["batch", layer]["a/b"] for layer in PAPER_LAYERS})
-    return verdict(bool(np.log10(medians / published).abs().lt(0.5).all()), text)
-
-
-def _same_way_without(table: pd.DataFrame) -> Verdict:
-    medians, text = _medians(table, "none")
-    return verdict(bool(medians.between(1, 6).all()) if medians.notna().all() else None, text)
-
-
-CLAIMS = [
-    Claim(
-        "With BN the summands of a kernel's gradient cancel: a/b is 251.8, 112.8 and 40.7 at layers 18, 54 and 90 (the "
-        "medians over seeds lie within half an order of magnitude of each).",
-        "Section 3.3, Table 1",
-        _cancels_with,
-        recalled=True,
-    ),
-    Claim(
-        "Without BN the summands are nearly independent of the input and push the same way: a/b is 1.7, 2.6 and 2.1 "
-        "at layers 18, 54 and 90 (the median over seeds lies between 1 and 6 at every layer).",
-        "Section 3.3, Table 1",
-        _same_way_without,
-        recalled=True,
-    ),
-]

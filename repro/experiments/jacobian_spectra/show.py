@@ -1,4 +1,4 @@
-"""Jacobians with depth: figure, numbers and the claims about conditioning."""
+"""Jacobians with depth: figure and numbers."""
 
 import numpy as np
 import pandas as pd
@@ -9,8 +9,7 @@ from matplotlib.lines import Line2D
 from repro.random_matrices import effective_rank_of_quadrature, singular_value_law
 from repro.random_matrices.lanczos import SpectralQuadrature
 from repro.results import looks, style
-from repro.results.cases import Case, contrast
-from repro.results.claims import Claim, Undecided, Verdict, verdict
+from repro.results.cases import Case
 from repro.results.initialisations import by_initialisation
 
 NODES = ["probe", "singular_value", "weight", "bound"]
@@ -142,91 +141,3 @@ def _last_spectra(axis: Axes, table: pd.DataFrame, states: pd.DataFrame, compare
     layers = "/".join(str(layer) for layer in sorted(last.unique()))
     axis.set(xscale="log", yscale="log", ylim=(2e-4, 1))
     axis.set(xlabel="singular value / root mean square", ylabel=f"share above, state after layer {layers}")
-
-
-def _paired(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """For the first initialisation, per seed with and without BN: the logits' row and those of all states by layer.
-
-    Raises `Undecided` when there is no such pair of networks of one depth.
-    """
-    own = per_network(contrast(table[table["initialisation"] == table["initialisation"].iloc[0]]))
-    if own.groupby("normalisation")["layer"].max().nunique() > 1:
-        raise Undecided("the networks with and without BN are not of one depth")
-    quantities = ["effective_rank", "largest"]
-    logits = own[own["logits"]].pivot(index="seed", columns="normalisation", values=quantities)
-    states = own[~own["logits"]].pivot(index="seed", columns=["normalisation", "layer"], values=quantities)
-    return logits, states
-
-
-def _logits_keep_more_with(table: pd.DataFrame) -> Verdict:
-    logits, _ = _paired(table)
-    ranks = logits["effective_rank"]
-    text = (
-        f"effective rank of the logits' Jacobian, median of {len(ranks)} seed(s): "
-        f"{ranks['batch'].median():.1f} with BN, {ranks['none'].median():.1f} without"
-    )
-    return verdict(bool((2 * ranks["none"] < ranks["batch"]).all()), text)
-
-
-def _states_keep_more_with(table: pd.DataFrame) -> Verdict:
-    _, states = _paired(table)
-    ranks = states["effective_rank"]
-    last = max(ranks["batch"].columns)
-    text = (
-        f"effective rank of the Jacobian of the state after layer {last}, median of {len(ranks)} seed(s): "
-        f"{ranks['batch'][last].median():.0f} with BN, {ranks['none'][last].median():.0f} without"
-    )
-    return verdict(bool((2 * ranks["none"][last] < ranks["batch"][last]).all()), text)
-
-
-def _rank_falls(table: pd.DataFrame) -> Verdict:
-    _, states = _paired(table)
-    ranks = states["effective_rank"]["none"]
-    if ranks.shape[1] < 2:
-        return verdict(None, "one layer only")
-    text = ", ".join(f"{ranks[layer].median():.0f} after layer {layer}" for layer in ranks.columns)
-    return verdict(
-        bool((ranks.diff(axis=1).iloc[:, 1:] < 0).all(axis=None)), f"without BN, median of {len(ranks)} seed(s): {text}"
-    )
-
-
-def _grows_less_with(table: pd.DataFrame) -> Verdict:
-    _, states = _paired(table)
-    logarithms = np.log10(states["largest"])
-    layers = logarithms["batch"].columns
-    if len(layers) < 2:
-        return verdict(None, "one layer only")
-    rise = {name: logarithms[name][layers[-1]] - logarithms[name][layers[0]] for name in ("batch", "none")}
-    text = (
-        f"from layer {layers[0]} to {layers[-1]} by {rise['batch'].median():.1f} decades with BN, "
-        f"{rise['none'].median():.1f} without, medians of {len(logarithms)} seed(s)"
-    )
-    return verdict(bool((rise["batch"] < rise["none"]).all()), text)
-
-
-SOURCE = "Section 5 (argued there, not measured)"
-CLAIMS = [
-    Claim(
-        "As in a product of random matrices, the deeper the network the fewer directions carry its Jacobian: without "
-        "BN the effective rank falls from each state examined to the next, in every seed.",
-        SOURCE,
-        _rank_falls,
-    ),
-    Claim(
-        "BN makes the input-output map better conditioned: the effective rank of the logits' Jacobian is more than "
-        "twice that without BN, in every seed.",
-        SOURCE,
-        _logits_keep_more_with,
-    ),
-    Claim(
-        "It does so inside the network: the same holds of the state after the last block examined.",
-        SOURCE,
-        _states_keep_more_with,
-    ),
-    Claim(
-        "BN keeps the Jacobian from growing with depth: its largest singular value rises less with BN than without, in "
-        "every seed.",
-        SOURCE,
-        _grows_less_with,
-    ),
-]

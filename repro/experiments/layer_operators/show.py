@@ -5,7 +5,6 @@ from matplotlib.figure import Figure
 
 from repro.results import looks, style
 from repro.results.cases import LINES
-from repro.results.claims import Claim
 from repro.results.initialisations import by_initialisation
 
 # Points in place of lines, because layers of different shapes follow each other.
@@ -53,6 +52,3 @@ def plot(table: pd.DataFrame) -> Figure:
     axes[0, 2].set_ylim(0, 1)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, markerscale=2)
     return figure
-
-
-CLAIMS: list[Claim] = []  # the paper says nothing of single convolutions

@@ -1,4 +1,4 @@
-"""Figure 8, its numbers and the claims of Theorem 1."""
+"""Figure 8 and its numbers."""
 
 import numpy as np
 import pandas as pd
@@ -7,10 +7,9 @@ from scipy import stats
 
 from repro.random_matrices import singular_value_law
 from repro.results import style
-from repro.results.claims import Claim, Verdict, verdict
 
 
-def _exponent(law: pd.DataFrame) -> float:
+def exponent(law: pd.DataFrame) -> float:
     """Slope of ln density against ln x over the lowest hundredth of the spectrum."""
     low = law[law["probability"] < 0.01]
     return float(stats.linregress(np.log(low["squared_singular_value"]), np.log(low["squared_density"])).slope)
@@ -26,7 +25,7 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
                 "M": m,
                 "largest singular value": law["singular_value"].max(),
                 "formula ((M+1)^(M+1)/M^M)^(1/2)": ((m + 1) ** (m + 1) / m**m) ** 0.5,
-                "exponent of the density of x at 0, fitted": _exponent(law),
+                "exponent of the density of x at 0, fitted": exponent(law),
                 "formula -M/(M+1)": -m / (m + 1),
                 "share of singular values below 0.01": float(singular_value_law(factors=m).cdf(0.01)),
             }
@@ -57,20 +56,3 @@ def plot(table: pd.DataFrame) -> Figure:
     )
     axes[0, 0].legend()
     return figure
-
-
-def _piles_up_at_zero(table: pd.DataFrame) -> Verdict:
-    exponents = {int(factors): _exponent(law) for factors, law in table.groupby("factors")}
-    close = all(abs(value + m / (m + 1)) < 0.01 for m, value in exponents.items())
-    text = ", ".join(f"{value:.3f} for M = {m}" for m, value in exponents.items())
-    return verdict(close, f"exponents {text}")
-
-
-CLAIMS = [
-    Claim(
-        "Near zero the density of Theorem 1 goes like x^(-M/(M+1)): every factor makes small singular values more "
-        "frequent (fitted exponents within 0.01).",
-        "Theorem 1, Figure 8",
-        _piles_up_at_zero,
-    ),
-]

@@ -9,8 +9,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from repro.results import style
-from repro.results.cases import Case, cases, contrast, spreads
-from repro.results.claims import Claim, Verdict, verdict
+from repro.results.cases import Case, cases, spreads
 from repro.results.seed_strips import offsets, strips
 from repro.settings.experiment import NETWORK_COLUMNS
 
@@ -110,33 +109,3 @@ def _favourites(axis: Axes, found: list[Case], values: pd.DataFrame, shown: list
     axis.set(ylim=(0, 1.04), ylabel="mean probability of the favourite class")
     axis.set_title(f"{values['seed'].nunique()} seeds")
     axis.text(0.5, 0.06, "bar: median\nring: seed shown", ha="center", fontsize=7, transform=axis.transAxes)
-
-
-def _one_class_without(table: pd.DataFrame) -> Verdict:
-    both = favourites(contrast(table)).pivot(index="seed", columns="normalisation", values=list(QUANTITIES))
-    values = both["mean_probability"].dropna()
-    if values.empty:
-        return verdict(None, "no seed with finite predictions with and without BN")
-    pushed, given = both["share_pushed"].median(), both["share_of_images"].median()
-    medians = values.median()
-    above = (values["none"] > values["batch"]).mean()
-    text = (
-        f"favourite class's mean probability: median {medians['none']:.2f} "
-        f"({values['none'].min():.2f} to {values['none'].max():.2f}) without BN, {medians['batch']:.2f} "
-        f"({values['batch'].min():.2f} to {values['batch'].max():.2f}) with; "
-        f"larger without in {100 * above:.0f} % of {len(values)} seeds; gradient above half of its maximum for "
-        f"{pushed['none']:.0%} of the images without, {pushed['batch']:.0%} with; it is the most probable class of "
-        f"{given['none']:.0%} and {given['batch']:.0%}"
-    )
-    return verdict(bool(medians["none"] >= 0.8 > medians["batch"]), text)
-
-
-CLAIMS = [
-    Claim(
-        "At initialisation the output gradient of nearly every image pushes against the same class without BN, but "
-        "not with BN (the favourite class's mean predicted probability is at least 0.8 without and less than 0.8 "
-        "with BN, medians over seeds).",
-        "Section 3.3, Figure 6",
-        _one_class_without,
-    ),
-]

@@ -1,4 +1,4 @@
-"""Toy networks beside products of Gaussian matrices: figure, numbers and the claims about the analogy."""
+"""Toy networks beside products of Gaussian matrices: figure and numbers."""
 
 import numpy as np
 import pandas as pd
@@ -8,9 +8,8 @@ from matplotlib.lines import Line2D
 
 from repro.experiments.product_analogy.settings import KINDS
 from repro.instruments.effective_rank import effective_rank
-from repro.random_matrices import condition_decades_per_factor, distance_to_law, singular_value_law
+from repro.random_matrices import condition_decades_per_factor, singular_value_law
 from repro.results import colours, looks, style
-from repro.results.claims import Claim, Verdict, verdict
 
 COLOURS = dict(zip(KINDS, ("black", colours.ORANGE, colours.BLUE, colours.GREEN, colours.PURPLE), strict=True))
 FIRST_FITTED = 8  # matrices from which growth is taken to be exponential
@@ -33,16 +32,24 @@ def per_network(table: pd.DataFrame) -> pd.DataFrame:
     return found[columns].rename(columns={"size": "rank"}).reset_index()
 
 
-def growth(networks: pd.DataFrame, quantity: str) -> tuple[float, float]:
-    """Slope of a logarithm against the number of matrices, decades per matrix: mean over draws and standard error.
+def slopes(networks: pd.DataFrame, quantity: str) -> pd.Series:
+    """Slope of a logarithm against the number of matrices, decades per matrix, by draw.
 
-    From `FIRST_FITTED` matrices on; NaN when there are fewer than two such depths or two draws.
+    From `FIRST_FITTED` matrices on; without the draws that have fewer than two such depths.
     """
     long = networks[networks["matrices"] >= FIRST_FITTED]
-    if long["matrices"].nunique() < 2 or long["draw"].nunique() < 2:
-        return np.nan, np.nan
-    slopes = [np.polyfit(draw["matrices"], draw[quantity], 1)[0] for _, draw in long.groupby("draw")]
-    return float(np.mean(slopes)), float(np.std(slopes, ddof=1) / np.sqrt(len(slopes)))
+    fitted = {
+        draw: np.polyfit(own["matrices"], own[quantity], 1)[0]
+        for draw, own in long.groupby("draw")
+        if own["matrices"].nunique() > 1
+    }
+    return pd.Series(fitted, dtype=float)
+
+
+def growth(networks: pd.DataFrame, quantity: str) -> tuple[float, float]:
+    """Mean of `slopes` over draws and its standard error; NaN when there are fewer than two."""
+    found = slopes(networks, quantity)
+    return (float(found.mean()), float(found.sem())) if len(found) > 1 else (np.nan, np.nan)
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
@@ -123,68 +130,3 @@ def _spectra(axis: Axes, table: pd.DataFrame) -> None:
     title = f"M = {matrices}, N = {int(table['width'].iloc[0])}"
     axis.set(xlabel=r"$\log_{10}$ singular value / root mean square", ylabel="density", title=title)
     axis.legend(loc="upper left")
-
-
-def _linear_follows_the_law(table: pd.DataFrame) -> Verdict:
-    """Kolmogorov's distance, scaled to mean square 1, below 5 / N: finite-N bias and fluctuation are of order 1/N."""
-    rows = table[(table["kind"] == "linear") & (table["initialisation"] != "orthogonal")]
-    if rows.empty:
-        return verdict(None, "no linear network with independent weights")
-    worst, text = 0.0, []
-    for matrices, group in rows.groupby("matrices"):
-        distances = []
-        for _, values in group.groupby(["initialisation", "draw"])["singular_value"]:
-            scaled = values.to_numpy() / np.sqrt(np.mean(values.to_numpy() ** 2))
-            distances.append(float(distance_to_law(scaled, int(str(matrices)))))
-        median = float(np.median(distances))
-        worst = max(worst, median * int(group["width"].iloc[0]) / 5)
-        text.append(f"{median:.4f} for M = {matrices}")
-    return verdict(worst < 1, "median distance " + ", ".join(text))
-
-
-def _rates(table: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    networks = per_network(table)
-    first = networks[networks["initialisation"] == networks["initialisation"].iloc[0]]
-    return {str(kind): growth(group, "log10_condition") for kind, group in first.groupby("kind")}
-
-
-def _relu_grows_alike(table: pd.DataFrame) -> Verdict:
-    return _at_least_half(table, "relu")
-
-
-def _shortcuts_grow_alike(table: pd.DataFrame) -> Verdict:
-    return _at_least_half(table, "shortcut_relu")
-
-
-def _at_least_half(table: pd.DataFrame, kind: str) -> Verdict:
-    rates = _rates(table)
-    if not {"linear", kind} <= rates.keys() or np.isnan([rates["linear"][0], rates[kind][0]]).any():
-        return verdict(None, f"fewer than two depths from {FIRST_FITTED} matrices on, or one draw")
-    (linear, linear_error), (other, error) = rates["linear"], rates[kind]
-    text = (
-        f"decades per matrix {other:.3f} ± {error:.3f}, linear network {linear:.3f} ± {linear_error:.3f} "
-        f"({looks.initialisation(table['initialisation'].iloc[0]).name})"
-    )
-    return verdict(other > linear / 2, text)
-
-
-SOURCE = "Section 5 (an analogy there, not measured)"
-CLAIMS = [
-    Claim(
-        "A linear network at initialisation is a product of random matrices: its Jacobian's spectrum follows Theorem 1 "
-        "(median Kolmogorov distance below 5/N, also for weights that are not Gaussian).",
-        SOURCE,
-        _linear_follows_the_law,
-    ),
-    Claim(
-        "ReLU leaves the analogy standing: the condition number, on the directions that are not switched off, grows "
-        "with depth at least half as fast as the linear network's.",
-        SOURCE,
-        _relu_grows_alike,
-    ),
-    Claim(
-        "So do residual connections: in a network with ReLU and shortcuts it grows at least half as fast.",
-        SOURCE,
-        _shortcuts_grow_alike,
-    ),
-]

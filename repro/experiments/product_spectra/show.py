@@ -1,4 +1,4 @@
-"""Figure 9, its numbers, the goodness of fit and the claims."""
+"""Figure 9, its numbers and the goodness of fit."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 
 from repro.random_matrices import goodness_of_fit, singular_value_law
 from repro.results import colours, style
-from repro.results.claims import Claim, Verdict, verdict
 
 BINS = 50  # of the published histograms: it gives their counts in the first bin
 # Read off the published plots, N = 1000, ten draws pooled: M -> right edge, counts in the first bin.
@@ -17,12 +16,13 @@ def fit(table: pd.DataFrame, factors: int) -> tuple[float, float]:
     """Median Kolmogorov distance of the drawn spectra to the law, and the p-value of its being that large."""
     size = int(table["size"].iloc[0])
     values = table[table["factors"] == factors].groupby("sample")["singular_value"]
-    drawn, reference = (values.get_group(sample).to_numpy().reshape(-1, size) for sample in ("drawn", "reference"))
-    found = goodness_of_fit(drawn, reference, factors)
+    observed, reference = (values.get_group(sample).to_numpy().reshape(-1, size) for sample in ("drawn", "reference"))
+    found = goodness_of_fit(observed, reference, factors)
     return float(np.median(found.distances)), found.p_value
 
 
-def _drawn(table: pd.DataFrame) -> pd.DataFrame:
+def drawn(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that the figure shows, without those that only calibrate the fit."""
     return table[table["sample"] == "drawn"]
 
 
@@ -35,7 +35,7 @@ def _histogram(pooled: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """Per M the largest value, counts in the first bin and fit: measured, expected from the law, and published."""
     rows = []
-    for factors, pooled in _drawn(table).groupby("factors"):
+    for factors, pooled in drawn(table).groupby("factors"):
         m = int(factors)
         distance, p_value = fit(table, m)
         law = singular_value_law(factors=m)
@@ -65,7 +65,7 @@ def plot(table: pd.DataFrame) -> Figure:
     choices = sorted(table["factors"].unique())
     figure, axes = style.panels(1, len(choices), width=2.6 * len(choices), height=2.6)
     for axis, factors in zip(axes[0], choices, strict=True):
-        pooled = _drawn(table)[_drawn(table)["factors"] == factors]
+        pooled = drawn(table)[drawn(table)["factors"] == factors]
         counts, edges = _histogram(pooled)
         expected = len(pooled) * np.diff(singular_value_law(factors=int(factors)).cdf(edges))
         axis.stairs(counts, edges, fill=True, color=colours.SKY, label=f"{pooled['draw'].nunique()} draws")
@@ -77,47 +77,3 @@ def plot(table: pd.DataFrame) -> Figure:
     axes[0, 0].set_ylabel("counts per bin")
     axes[0, -1].legend()
     return figure
-
-
-def _edges(table: pd.DataFrame) -> Verdict:
-    summary = summarise(table)
-    ratio = summary["largest singular value"] / summary["law's right end"]
-    text = ", ".join(
-        f"{value:.3f} for M = {m}" for m, value in zip(summary["M"], summary["largest singular value"], strict=True)
-    )
-    tolerance = 3 * table["size"].iloc[0] ** (-2 / 3)
-    return verdict(bool((abs(ratio - 1) < tolerance).all()), f"largest singular values {text}")
-
-
-def _ill_conditioned(table: pd.DataFrame) -> Verdict:
-    summary = summarise(table).sort_values("M")
-    if len(summary) < 2:
-        return verdict(None, "only one number of factors")
-    conditions = summary["log10 condition number, median"]
-    text = ", ".join(f"10^{value:.1f} for M = {m}" for m, value in zip(summary["M"], conditions, strict=True))
-    return verdict(bool(conditions.is_monotonic_increasing), f"median condition numbers {text}")
-
-
-def _fits(table: pd.DataFrame) -> Verdict:
-    fits = {int(str(m)): fit(table, int(str(m))) for m in sorted(table["factors"].unique())}
-    text = "; ".join(f"M = {m}: distance {distance:.4f}, p = {p_value:.2g}" for m, (distance, p_value) in fits.items())
-    return verdict(
-        min(p_value for _, p_value in fits.values()) > 0.01 / len(fits), f"{text}; N = {table['size'].iloc[0]}"
-    )
-
-
-CLAIMS = [
-    Claim(
-        "The spectra follow the limiting law up to its right end (largest values within a share 3 N^(-2/3) of it, "
-        "three times the scale of the largest value's fluctuations; 3 % at N = 1000).",
-        "Theorem 1, Figure 9",
-        _edges,
-    ),
-    Claim(
-        "The whole spectra fit it (Kolmogorov's distance to the law is not larger than that of other Gaussian "
-        "products, at the 1 % level over all M).",
-        "Theorem 1, Figure 9",
-        _fits,
-    ),
-    Claim("A product of more matrices is worse conditioned (medians over draws).", "Section 5", _ill_conditioned),
-]

@@ -1,4 +1,4 @@
-"""The loss along a gradient step: figure, numbers beside the published ones, and the claims of Section 3.1."""
+"""The loss along a gradient step: figure, and numbers beside the published ones."""
 
 import math
 from typing import Any
@@ -11,8 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from repro.results import style
-from repro.results.cases import LINES, Case, cases, contrast
-from repro.results.claims import Claim, Undecided, Verdict, verdict
+from repro.results.cases import LINES, Case, cases
 
 EXPLOSION = 1e6  # the relative loss at which the published panel without BN ends
 # Read off the published plots: (normalisation, mini-batch) -> the numbers that `features` measures.
@@ -178,78 +177,3 @@ def _legend(axis: Axes, table: pd.DataFrame, looks: dict[int, dict[str, Any]]) -
     seeds = table["seed"].nunique()
     title = f"median of {seeds} seeds" if seeds > 1 else None
     axis.legend(handles=handles, title=title, title_fontsize=8, loc="best", handlelength=2.6)
-
-
-STILL_FALLS = 0.025  # the shortest of the steps with BN at which the published curves have their minimum
-SOON = 0.01  # a step length above all at which the published curves without BN reach 1e6
-
-
-def _falls_far(table: pd.DataFrame) -> Verdict:
-    table = contrast(table)
-    curves = median_curves(table)
-    steps = curves["step_length"]
-    if not steps.min() <= STILL_FALLS <= steps.max():
-        raise Undecided(f"a step of {STILL_FALLS:g} is not among those examined")
-    losses = {}
-    for mini_batch, chosen in curves[curves["normalisation"] == "batch"].groupby("mini_batch"):
-        known = chosen[np.isfinite(chosen["relative_loss"])]
-        if not known["step_length"].max() >= STILL_FALLS:  # also when there is none
-            losses[mini_batch] = np.inf
-        else:
-            losses[mini_batch] = np.interp(np.log(STILL_FALLS), np.log(known["step_length"]), known["relative_loss"])
-    text = ", ".join(f"{loss:.2f} at mini-batch {mini_batch}" for mini_batch, loss in losses.items())
-    return verdict(all(loss < 1 for loss in losses.values()), f"relative loss {text}; {_seeds(table)}")
-
-
-def _explodes_without(table: pd.DataFrame) -> Verdict:
-    table = contrast(table)
-    if table["step_length"].max() < SOON:
-        raise Undecided(f"no step as long as {SOON:g} was examined")
-    with_, without = _with_and_without(table, "step at 1e6")
-    text = ", ".join(f"{_step(step)} at mini-batch {mini_batch}" for mini_batch, step in without.items())
-    text = f"reached without BN at step {text}; with BN at {int(with_.notna().sum())} of {len(with_)} mini-batches"
-    return verdict(bool((without < SOON).all() and with_.isna().all()), f"{text}; {_seeds(table)}")
-
-
-def _reaches_further(table: pd.DataFrame) -> Verdict:
-    table = contrast(table)
-    with_, without = _with_and_without(table, "step back at 1")
-    # What is not back at 1 within the range counts as its end with BN, and as no limit without: the cautious side.
-    ratios = with_.fillna(table["step_length"].max()) / without.fillna(np.inf)
-    text = ", ".join(f"{_step(with_[key])} and {_step(without[key])} at mini-batch {key}" for key in ratios.index)
-    return verdict(bool((ratios >= 10).all()), f"with and without BN: {text}; {_seeds(table)}")
-
-
-def _with_and_without(table: pd.DataFrame, feature: str) -> tuple[pd.Series, pd.Series]:
-    """A feature of the median curves by mini-batch, with BN and without, of a table from `contrast`."""
-    found = features(median_curves(table)).set_index(["normalisation", "mini_batch"])[feature]
-    return found.loc["batch"], found.loc["none"]
-
-
-def _step(length: float) -> str:
-    return "beyond the range" if np.isnan(length) else f"{length:.2g}"
-
-
-def _seeds(table: pd.DataFrame) -> str:
-    count = table["seed"].nunique()
-    return f"median of {count} seeds" if count > 1 else "one seed"
-
-
-CLAIMS = [
-    Claim(
-        f"With BN a gradient step as long as {STILL_FALLS:g} still lowers the loss (at every mini-batch examined).",
-        "Section 3.1, Figure 3",
-        _falls_far,
-    ),
-    Claim(
-        f"Without BN the loss explodes at small steps (a step below {SOON:g} multiplies it by 1e6, at every mini-batch "
-        "examined); with BN no step does.",
-        "Section 3.1, Figure 3",
-        _explodes_without,
-    ),
-    Claim(
-        "Steps that lower the loss reach further with BN than without (ten times, at every mini-batch examined).",
-        "Section 3.1, Figure 3",
-        _reaches_further,
-    ),
-]

@@ -1,4 +1,4 @@
-"""Accuracy over the training cycle: figure, final accuracies beside the published ones, and the claims of Section 3."""
+"""Figure 1: accuracy over the training cycle, and final accuracies."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,6 @@ from matplotlib.lines import Line2D
 
 from repro.results import looks, style
 from repro.results.cases import LINES
-from repro.results.claims import Claim, Undecided, Verdict, verdict
-
-# Read off the published plots, ResNet-110 on CIFAR-10, per cent: (normalisation, learning rate) -> train and test
-# accuracy at 48 %, test accuracy at 52 %, final test accuracy.
-PUBLISHED = {
-    ("batch", 0.1): (94.3, 87.3, 92.8, 93.2),
-    ("batch", 0.003): (99.7, 88.8, 90.3, 90.5),
-    ("batch", 0.0001): (99.1, 81.0, 81.4, 81.3),
-    ("none", 0.0001): (96.9, 80.9, 82.0, 82.0),
-}
 
 
 @dataclass(frozen=True)
@@ -71,11 +61,10 @@ def curves(table: pd.DataFrame) -> list[Curve]:
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
-    """Per recipe how many seeds finished and diverged, and final accuracies beside the published one."""
+    """Per recipe how many seeds finished and diverged, final accuracies, and how far training is ahead of test."""
     rows = []
     for curve in curves(table):
         ends = curve.rows(outcomes(table))
-        published = PUBLISHED.get((curve.normalisation, curve.rate), (np.nan,) * 4)
         rows.append(
             {
                 "recipe": curve.recipe,
@@ -85,7 +74,7 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
                 "final train %, mean": 100 * ends["train_accuracy"].mean(),
                 "final test %, mean": 100 * ends["test_accuracy"].mean(),
                 "final test %, std": 100 * ends["test_accuracy"].std(),
-                "final test %, published (ResNet-110, CIFAR-10)": published[3],
+                "train - test %, mean": 100 * (ends["train_accuracy"] - ends["test_accuracy"]).mean(),
             }
         )
     return pd.DataFrame(rows)
@@ -163,83 +152,3 @@ def _count_diverged(strip: Axes, lost: pd.DataFrame) -> None:
     strip.set(ylim=(groups.ngroups - 0.3, -0.7), yticks=[])
     strip.set_ylabel("diverged,\nseeds", rotation=0, ha="right", va="center", fontsize=7)
     strip.set_facecolor("0.95")
-
-
-def _ends(table: pd.DataFrame, normalisation: str) -> pd.DataFrame:
-    """The outcomes with one normalisation. Raises `Undecided` when several of its recipes have the same rate."""
-    ends = outcomes(table)
-    ends = ends[ends["normalisation"] == normalisation]
-    if (ends.groupby("initial_learning_rate")["recipe"].nunique() > 1).any():
-        raise Undecided("several recipes share a normalisation and a learning rate")
-    return ends
-
-
-def _finals(table: pd.DataFrame, normalisation: str) -> pd.Series:
-    """Final test accuracies in per cent of the finished networks, indexed by learning rate, one entry per seed."""
-    ends = _ends(table, normalisation)
-    ends = ends[ends["status"] == "finished"]
-    return (100 * ends["test_accuracy"]).set_axis(ends["initial_learning_rate"])
-
-
-def _no_better_at_small_rate(table: pd.DataFrame) -> Verdict:
-    with_, without = _finals(table, "batch"), _finals(table, "none")
-    shared = sorted(set(with_.index) & set(without.index))
-    if not shared:
-        raise Undecided("no learning rate at which networks with and without BN finished")
-    rate = shared[0]
-    a, b = with_.loc[[rate]], without.loc[[rate]]
-    text = f"at {rate:g}: {a.mean():.1f} % with BN, {b.mean():.1f} % without, {len(a)} and {len(b)} seeds"
-    if min(len(a), len(b)) < 2:
-        raise Undecided(f"{text}: too few seeds")
-    error = np.sqrt(a.var() / len(a) + b.var() / len(b))
-    return verdict(bool(a.mean() - b.mean() <= 2 * error), f"{text}; standard error of the difference {error:.1f}")
-
-
-def _gain_from_large_rate(table: pd.DataFrame) -> Verdict:
-    finals = _finals(table, "batch")
-    rates = sorted(set(finals.index))
-    if len(rates) < 2:
-        raise Undecided("fewer than two learning rates finished with BN")
-    # A mean of one seed, where others may have diverged, counts only if there is no other.
-    best = max(rates[1:], key=lambda rate: (len(finals.loc[[rate]]) > 1, finals.loc[[rate]].mean()))
-    small, large = finals.loc[[rates[0]]], finals.loc[[best]]
-    text = f"with BN {small.mean():.1f} % at {rates[0]:g}, {large.mean():.1f} % at {best:g}"
-    if min(len(small), len(large)) < 2:
-        raise Undecided(f"{text}: too few seeds")
-    error = np.sqrt(small.var() / len(small) + large.var() / len(large))
-    return verdict(bool(large.mean() - small.mean() > 2 * error), f"{text}; standard error {error:.1f}")
-
-
-def _large_rates_diverge(table: pd.DataFrame) -> Verdict:
-    with_, without = _finals(table, "batch"), _ends(table, "none")
-    if without.empty or with_.empty or without["initial_learning_rate"].max() > with_.index.max():
-        raise Undecided("no large rate was tried both with and without BN")
-    rate = without["initial_learning_rate"].max()
-    tried = without[without["initial_learning_rate"] == rate]
-    lost = int((tried["status"] == "diverged").sum())
-    if rate == without["initial_learning_rate"].min() and lost == 0:
-        raise Undecided(f"without BN only {rate:g} was tried")
-    text = f"without BN {lost} of {len(tried)} seeds diverged at {rate:g}; with BN the largest rate to finish is "
-    largest = with_.index.max()
-    return verdict(lost == len(tried), f"{text}{largest:g}, ending at {with_.loc[[largest]].mean():.1f} %")
-
-
-CLAIMS = [
-    Claim(
-        "At the same small learning rate BN is no better than no BN "
-        "(final test accuracy, by at most two standard errors).",
-        "Section 3, Figure 1",
-        _no_better_at_small_rate,
-    ),
-    Claim(
-        "The gain in accuracy comes with the larger rate "
-        "(with BN, the best of the larger rates beats the smallest by more than two standard errors).",
-        "Section 3, Figure 1",
-        _gain_from_large_rate,
-    ),
-    Claim(
-        "Without BN larger rates diverge (every seed at the largest rate tried, where BN trains).",
-        "Section 3, Figure 1",
-        _large_rates_diverge,
-    ),
-]

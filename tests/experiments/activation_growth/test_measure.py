@@ -78,14 +78,14 @@ def test_a_trained_network_of_another_recipe_is_measured_by_its_own_weights(nois
 
 def test_whole_path(noise, tmp_path):
     _, verdicts = show_and_judge(NAME, measured(measure, Settings(), snapshots(noise)), tmp_path)
-    assert verdicts["outcome"].isin(["supported", "not supported"]).all()
+    assert verdicts["p_value"].notna().all()
 
 
 def test_whole_path_with_three_recipes_and_two_moments(noise, tmp_path):
     table = measured(measure, Settings(), snapshots(noise, THREE, seeds=2, after=(0.0, 0.5)))
     summary, verdicts = show_and_judge(NAME, table, tmp_path)
     assert len(summary[["recipe", "after"]].drop_duplicates()) == 6
-    assert verdicts["measured"].tolist() == ["it takes one untrained recipe with BN and one without"]
+    assert verdicts["because"].tolist() == ["it takes one untrained recipe with BN and one without"]
 
 
 def test_overflow_stays_in_the_table(noise, tmp_path):
@@ -96,5 +96,5 @@ def test_overflow_stays_in_the_table(noise, tmp_path):
     assert set(table.loc[lost, "normalisation"]) == {"none"}
     assert (table.loc[lost, "layer"] > 1).all()
     _, verdicts = show_and_judge(NAME, table, tmp_path)
-    assert verdicts["outcome"].tolist() == ["undecided"]
-    assert verdicts["measured"].tolist() == ["activations overflowed"]
+    assert verdicts["verdict"].tolist() == ["undecided"]
+    assert verdicts["because"].tolist() == ["activations overflowed"]

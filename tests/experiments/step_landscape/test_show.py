@@ -6,7 +6,6 @@ import pytest
 
 from repro.experiments.step_landscape import show
 from repro.experiments.step_landscape.settings import COLUMNS
-from repro.results.claims import judge
 from tests.experiments.tables import keyed, show_and_judge
 
 NAME = "step_landscape"
@@ -40,10 +39,6 @@ def several() -> pd.DataFrame:
     )
 
 
-def outcomes(measured: pd.DataFrame) -> list[str]:
-    return judge("item", show.CLAIMS, measured, "")["outcome"].tolist()
-
-
 def test_features_by_hand():
     found = show.features(show.median_curves(table(FLAT, STEEP))).set_index(["normalisation", "mini_batch"])
     assert found.loc[("batch", 1), ["step at minimum", "minimum"]].tolist() == [1e-2, 0.7]
@@ -74,21 +69,6 @@ def test_median_counts_overflow_as_infinite():
     assert medians["relative_loss"].tolist() == [1.0, 0.9, 0.7, np.inf]
 
 
-def test_claims_are_decided_both_ways():
-    assert outcomes(table(FLAT, STEEP)) == ["supported"] * 3
-    assert outcomes(table(STEEP, FLAT)) == ["not supported"] * 3
-    assert outcomes(table(FLAT, FLAT)) == ["supported", "not supported", "not supported"]
-    short = table(FLAT, STEEP, steps=(1e-6, 1e-5, 1e-4, 1e-3))
-    assert outcomes(short) == ["undecided", "undecided", "supported"]
-
-
-def test_claims_are_about_untrained_networks_and_need_one_with_and_one_without():
-    later = pd.concat([table(FLAT, STEEP), table(STEEP, FLAT).assign(after=0.5)], ignore_index=True)
-    assert outcomes(later) == ["supported"] * 3
-    assert outcomes(several()) == ["undecided"] * 3
-    assert outcomes(curves(FLAT, "batch")) == ["undecided"] * 3
-
-
 def test_a_loss_that_never_falls_has_no_minimum():
     found = show.features(show.median_curves(table([2.0, 3, 4, 5], [np.nan] * 4)))
     assert found["minimum"].isna().all()
@@ -116,7 +96,7 @@ def test_whole_path_with_several_recipes_and_moments(tmp_path):
 
 def test_whole_path_with_one_recipe(tmp_path):
     _, verdicts = show_and_judge(NAME, curves(STEEP, "none"), tmp_path)
-    assert set(verdicts["measured"]) == {"it takes one untrained recipe with BN and one without"}
+    assert set(verdicts["because"]) == {"it takes one untrained recipe with BN and one without"}
     assert len(show.plot(curves(STEEP, "none")).axes) == 1
 
 

@@ -86,8 +86,8 @@ def test_no_better_is_an_equivalence_that_noise_cannot_show():
 def test_training_that_has_not_levelled_off_decides_nothing_about_accuracy():
     early = table(train=0.9)
     found = verdicts(early)
-    assert {found[name] for name in NAMES if "fails" not in name} == {"undecided"}
-    assert found["larger_rate_fails_without"] == "reproduced"
+    assert {found[name] for name in NAMES if "_without" not in name} == {"undecided"}
+    assert found["larger_rate_fails_without"] == found["larger_rate_diverges_without"] == "reproduced"
     assert "training has not levelled off: 90.0 % of the training images with BN at 0.01" in because(early)
 
 
@@ -141,4 +141,6 @@ def test_a_network_that_ends_at_chance_is_lost_like_one_that_diverged():
     dead = pd.concat(
         [table()[lambda rows: rows["recipe"] != "none-lr0.1"], history("none", 0.1, 0.1, train=0.1)], ignore_index=True
     )
-    assert verdicts(dead) == dict.fromkeys(NAMES, "reproduced")
+    found = verdicts(dead)
+    assert found.pop("larger_rate_diverges_without") == "undecided"  # none of three: the interval reaches 0.63
+    assert set(found.values()) == {"reproduced"}

@@ -30,6 +30,7 @@ SMALL = {
         "product_analogy": {"width": 40, "draws": 2, "depths": [1, 2]},
         "jacobian_spectra": {"seeds": 1, "steps": 3, "every": 8},
         "layer_operators": {"every": 4},
+        "noise_bound": {"seeds": 1, "images": 16, "batch_sizes": [4, 8], "draws": 2},
         "step_landscape": {"seeds": 1, "points": 2},
         "diverging_update": {"seeds": 1, "points": 2, "maximum_steps": 2},
     },

@@ -142,7 +142,7 @@ def channels_worse_in_every_stage() -> str:
     return verdict(*found)
 
 
-def products_worse_conditioned() -> str:
+def more_factors_worse_conditioned() -> str:
     table = read("product_spectra").query("sample == 'drawn'")
     ends = table.groupby(["draw", "factors"])["singular_value"].agg(["min", "max"])
     decades = np.log10(ends["max"] / ends["min"]).unstack()
@@ -162,6 +162,7 @@ RECOMPUTED: list[Callable[[], str]] = [
     summands_push_same_way_without,
     means_take_both_signs,
     channels_worse_in_every_stage,
+    more_factors_worse_conditioned,
 ]
 
 

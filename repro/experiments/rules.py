@@ -11,10 +11,12 @@ TITLE = """# Claims and their rules
 
 Written by `python -m repro schema` from the `claims.py` of the experiments. A claim is *reproduced* when the 90 %
 interval of each of its numbers lies in the region that its rule names, *not reproduced* when one lies outside,
-*undecided* otherwise, and *not run at this scale* where networks are too shallow or images synthetic. The truth lies
-beyond either end of an interval in at most 5 % of all cases, so a rule with one threshold is a one-sided test at 5 %,
-and one with two is the two one-sided tests of equivalence. The unit is the network. The verdicts on the shipped tables
-are in [scorecard.csv](../results/published/scorecard.csv).
+*undecided* otherwise, and *not run at this scale* where networks are too shallow or images synthetic. The unit is the
+network. The truth lies beyond either end of an interval in at most 5 % of all cases (of a mean: where its values are
+normal), so a rule with one threshold is a one-sided test at 5 %, and one with two is the two one-sided tests of
+equivalence. All numbers of a rule have to hold, so a false *reproduced* has at most 5 %; one of them gives a
+*not reproduced*, so a false one of these has at most 5 % for each number. The verdicts on the shipped tables are in
+[scorecard.csv](../results/published/scorecard.csv).
 """
 
 

@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def score(folder: Path, configuration: Configuration | None = None) -> dict[str,
     for name in showing.shown_from(folder, configuration):
         table, provenance = showing.read(folder, name, configuration)
         _same_images(folder, name, provenance, seen)
-        made_from[name] = {"finished": provenance["finished"], "revision": provenance["revision"]}
+        made_from[name] = _origin(provenance)
         module = _module(name)
         if module is None:
             continue
@@ -61,9 +62,30 @@ def score(folder: Path, configuration: Configuration | None = None) -> dict[str,
     return found
 
 
-def read(folder: Path) -> dict[str, pd.DataFrame]:
-    """The tables of `FILES` as `score` wrote them; raises `UserError` when one is missing or damaged."""
-    return {name: tables.read(folder / f"{name}.csv")[0] for name in FILES}
+def read(folder: Path, measured: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, pd.DataFrame]:
+    """The tables of `FILES` as `score` wrote them.
+
+    `measured` has the provenance of each experiment's table, if they are at hand. Raises `UserError` when a file is
+    missing, damaged or of an older version, or was made from other tables than these.
+    """
+    again = f"make it with: python -m repro scorecard --tables {folder}"
+    found = {}
+    for name, columns in FILES.items():
+        path = folder / f"{name}.csv"
+        try:
+            found[name], provenance = tables.read(path)
+        except UserError:
+            raise UserError(f"{path} is missing, damaged or without its companion; {again}") from None
+        if list(found[name].columns) != list(columns):
+            raise UserError(f"{path} is of another version of this package; {again}")
+        if measured is not None and provenance["tables"] != {key: _origin(measured[key]) for key in measured}:
+            raise UserError(f"{path} was not made from the tables that are in {folder} now; {again}")
+    return found
+
+
+def _origin(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells a table from one that was measured at another time."""
+    return {"finished": provenance["finished"], "revision": provenance["revision"]}
 
 
 def told(found: dict[str, pd.DataFrame]) -> list[str]:

@@ -8,7 +8,7 @@ import copy
 
 import torch
 from scipy.sparse.linalg import LinearOperator
-from torch import Tensor, nn
+from torch import Tensor
 
 from repro.networks.residual import ResidualNetwork
 
@@ -22,8 +22,8 @@ def with_fixed_statistics(network: ResidualNetwork, images: Tensor) -> ResidualN
     """
     fixed = copy.deepcopy(network).double().train()
     for module in fixed.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 1.0
+        if hasattr(module, "momentum"):  # of the kinds that keep running averages
+            module.momentum = 1.0  # type: ignore[assignment]
     with torch.no_grad():
         fixed(images.double())
     for parameter in fixed.parameters():

@@ -178,10 +178,10 @@ class Page:
 
 def gather(folder: Path, figures: Path, configuration: Configuration | None = None) -> Page:
     """The content of the page for the tables of a folder; raises `UserError` where one of the files is missing."""
-    found = {name: _clean(frame, name) for name, frame in scoring.read(folder).items()}
     provenances = {
         name: showing.read(folder, name, configuration)[1] for name in showing.shown_from(folder, configuration)
     }
+    found = {name: _clean(frame, name) for name, frame in scoring.read(folder, provenances).items()}
     items = [_item(name, folder, figures, configuration, provenance, found) for name, provenance in provenances.items()]
     items.sort(key=lambda item: _place(item.item))
     return Page(

@@ -9,7 +9,7 @@ from repro.machine import code
 from repro.page import words
 from repro.results import sources
 from repro.settings.configuration import Configuration, load, validate
-from repro.settings.recipe import Recipe
+from repro.settings.recipe import Recipe, complete
 
 # How often and how finely something is measured is our choice; defaults say nothing of the paper there.
 OURS = ("seeds", "draws", "points")
@@ -69,7 +69,8 @@ def files(experiment: str, provenance: Mapping[str, Any]) -> list[str]:
             continue
         made = load([str(code.ROOT / file) for file in named])
         says = made.part_of(experiment) if experiment in made.chosen else {}
-        if all(says.get(key) == part.get(key) for key in ("settings", "recipes")):
+        recipes = {name: complete(recipe) for name, recipe in part.get("recipes", {}).items()}
+        if says.get("settings") == part.get("settings") and says.get("recipes", {}) == recipes:
             return named
     return []
 
@@ -84,7 +85,7 @@ def _as_trained(provenance: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The recipes, each with the precision that its device found to be the fastest where it asks for that."""
     trained = provenance.get("trained", {})
     return [
-        recipe | {"precision": trained.get(name, {}).get("precision", recipe["precision"])}
+        complete(recipe) | {"precision": trained.get(name, {}).get("precision", recipe["precision"])}
         for name, recipe in provenance["settings"].get("recipes", {}).items()
     ]
 

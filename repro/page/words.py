@@ -21,10 +21,10 @@ def published(value: float) -> str:
 
 def interval(low: float, high: float, networks: int) -> str:
     """The ends of an interval, or why there are none."""
+    if math.isnan(low) or math.isnan(high):
+        return "none"
     if not networks:
         return "exact"
-    if math.isnan(low) or math.isnan(high):
-        return "none: too few"
     return f"{number(low)} to {number(high)}"
 
 

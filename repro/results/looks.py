@@ -5,7 +5,7 @@ A row is data of the figures that show its kind, and of no others: adding one dr
 
 from dataclasses import dataclass
 
-from repro.results.colours import BLUE, GREEN, ORANGE, PURPLE, SKY, YELLOW
+from repro.results.colours import BLACK, BLUE, GREEN, INDIGO, OLIVE, ORANGE, PURPLE, SKY, TEAL, WINE, YELLOW
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,17 @@ NORMALISATIONS = {
     "none": Look("without BN", ORANGE),
     "batch-final": Look("one final BN", GREEN),
     "batch-after_activation": Look("BN after the activation", SKY),
+    "layer": Look("layer normalisation", PURPLE),
+    "group": Look("group normalisation", YELLOW),
+    "instance": Look("instance normalisation", WINE),
+    "batch_renormalisation": Look("batch renormalisation", INDIGO),
+    "local_response": Look("local response normalisation", OLIVE),
+    "weight_standardisation": Look("weight standardisation", BLACK),
+    "skip_init": Look("SkipInit", TEAL),
 }
 # None of those with and without BN.
 INITIALISATIONS = {
-    "xavier_normal": Look("Xavier", "#000000"),
+    "xavier_normal": Look("Xavier", BLACK),
     "kaiming_normal": Look("He", SKY),
     "orthogonal": Look("orthogonal", YELLOW),
     "pytorch_default": Look("PyTorch default", PURPLE),

@@ -9,19 +9,16 @@ Student's in 90 % where the networks' values are normal, in fewer where they are
 simulate them.
 """
 
-import dataclasses
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
+from scipy import stats
 
 CONFIDENCE = 0.9
-RESAMPLES = 999  # of the bootstrap
 TOO_FEW, ALL_EQUAL = "none: too few networks", "none: all networks are equal"
 
 
@@ -102,7 +99,7 @@ def mean(values: ArrayLike) -> Estimate:
     if not np.isfinite(sample).all():
         return _nothing(sample, "none: a value is infinite")
     if sample.min() == sample.max():
-        return dataclasses.replace(exact(sample[0]), networks=len(sample), method=ALL_EQUAL)
+        return _nothing(sample, ALL_EQUAL)
     student = stats.t(len(sample) - 1, float(np.mean(sample)), float(stats.sem(sample)))
     return of_distribution(student, len(sample), "Student's, of the mean")
 
@@ -128,55 +125,6 @@ def share(count: int, networks: int) -> Estimate:
     return Estimate(count / networks, float(interval.low), float(interval.high), networks, "exact, of a share", p_value)
 
 
-def pooled(networks: Sequence[np.ndarray], statistic: Callable[[np.ndarray], float]) -> Estimate:
-    """A statistic of the pooled values of several networks and its BCa bootstrap interval (Efron 1987).
-
-    Networks are drawn again, not their values, which are not independent of each other. It takes five. The interval is
-    an approximation for many networks: with ten or twenty that differ normally it holds the truth in 83 to 88 % of all
-    cases instead of 90, and in fewer where they are skewed; decisions are for `median`.
-    """
-    places = np.arange(len(networks))
-
-    def of(drawn: np.ndarray) -> float:
-        return statistic(np.concatenate([networks[place] for place in drawn]))
-
-    if len(networks) < 5:
-        return _nothing(np.array([of(places)] if len(networks) else []), TOO_FEW, len(networks))
-
-    def bootstrap(confidence: float, side: str, **options: Any) -> Any:
-        with warnings.catch_warnings(), np.errstate(invalid="ignore"):
-            # SciPy's word for resamples that are all alike or on one side: it then gives no interval.
-            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-            return stats.bootstrap(
-                (places,), of, vectorized=False, method="BCa", confidence_level=confidence, alternative=side, **options
-            )
-
-    found = bootstrap(CONFIDENCE, "two-sided", n_resamples=RESAMPLES, rng=np.random.default_rng(0))
-    if found.bootstrap_distribution.min() == found.bootstrap_distribution.max():
-        return dataclasses.replace(exact(of(places)), networks=len(networks), method=ALL_EQUAL)
-
-    def one_sided(bound: float, side: str) -> float:
-        """The smallest level at which the one-sided interval lies beyond the bound."""
-
-        def beyond(level: float) -> float:
-            again = bootstrap(1 - level, side, n_resamples=0, bootstrap_result=found).confidence_interval
-            return again.low - bound if side == "greater" else bound - again.high
-
-        least = 1 / (RESAMPLES + 1)
-        if math.isnan(beyond(least)):
-            return math.nan
-        if beyond(least) > 0:
-            return least
-        return 1.0 if beyond(1 - least) <= 0 else float(optimize.bisect(beyond, least, 1 - least, xtol=least / 10))
-
-    def p_value(region: Region) -> float:
-        return max(one_sided(bound, side) for bound, side in _bounds(region))
-
-    low, high = (float(end) for end in found.confidence_interval)
-    method = "none: the bootstrap finds none" if math.isnan(low) else "BCa bootstrap over networks"
-    return Estimate(of(places), low, high, len(networks), method, p_value)
-
-
 def of_distribution(distribution: "stats.rv_frozen", networks: int, method: str) -> Estimate:
     """An estimate whose uncertainty is a distribution, such as Student's about a fitted slope."""
     low, high = distribution.interval(CONFIDENCE)
@@ -187,7 +135,7 @@ def of_distribution(distribution: "stats.rv_frozen", networks: int, method: str)
             for bound, side in _bounds(region)
         )
 
-    return Estimate(float(distribution.mean()), float(low), float(high), networks, method, p_value)
+    return Estimate(float(distribution.median()), float(low), float(high), networks, method, p_value)
 
 
 def exact(value: float) -> Estimate:

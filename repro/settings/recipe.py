@@ -21,6 +21,7 @@ from repro.settings.types import (
     Count,
     Depth,
     Fraction,
+    Groups,
     NonNegativeNumber,
     PositiveNumber,
     PositiveShare,
@@ -98,10 +99,11 @@ class Recipe(Section):
 
     images: Images = Field(Images(), description="Which images the network sees.")
     depth: Depth = Field(110, description="Number of weighted layers of the residual network (He et al. 2016), 6n+2.")
-    shortcut: Literal["A", "B"] = Field(
+    shortcut: Literal["A", "B", "none"] = Field(
         "B",
         description="Where a stage begins: A subsamples and pads with zero channels, B projects with a 1x1 "
-        "convolution. Found by trial: B reproduces Figure 5 and Table 1.",
+        "convolution. Found by trial: B reproduces Figure 5 and Table 1. `none`: the plain network, without any "
+        "addition.",
     )
     normalisation: kind_of("normalisation") = Field(  # type: ignore[valid-type]
         "batch", description="Kind of normalisation: a module in `repro/networks/normalisation`."
@@ -111,6 +113,17 @@ class Recipe(Section):
         description="Where it stands: `everywhere`: after every convolution, before the activation; "
         "`after_activation`: after every activation; `final`: once, after the last residual block.",
     )
+    groups: Groups = Field(
+        8, description="Groups of channels where the normalisation is one of groups; it divides 16. 8 is ours."
+    )
+    averaging_momentum: PositiveShare = Field(
+        0.1, description="Share of the way that a training step moves a normalisation's running averages (PyTorch's)."
+    )
+    renormalisation_start: Count = Field(
+        5000,
+        description="Updates before Batch Renormalization's limits open; d_max is 5 after five and r_max 3 after eight "
+        "times as many (Ioffe 2017). Shorten it for short trainings, which otherwise end as batch normalisation.",
+    )
     activation: kind_of("activation") = Field(  # type: ignore[valid-type]
         "relu", description="A module in `repro/networks/activation`."
     )
@@ -119,6 +132,7 @@ class Recipe(Section):
         description="Of every convolution, a module in `repro/networks/initialisation` (Xavier recalled from the "
         "paper); the classifier keeps PyTorch's default.",
     )
+    gain: PositiveNumber = Field(1.0, description="Factor on the initial weights of every convolution.")
     dropout: Fraction = Field(0.0, description="Share of activations dropped between a block's two convolutions.")
     learning_rate: PositiveNumber = Field(0.1, description="Learning rate at the first step.")
     drops: list[PositiveShare] = Field(
@@ -142,6 +156,16 @@ class Recipe(Section):
     def _placed(self) -> Recipe:
         if self.normalisation == "none" and self.place != "everywhere":
             raise ValueError("place: there is no normalisation to place; leave it `everywhere`, or choose another one")
+        if self.normalisation == "skip_init" and (self.place != "everywhere" or self.shortcut == "none"):
+            field, needed = ("shortcut", "`A` or `B`") if self.shortcut == "none" else ("place", "`everywhere`")
+            raise ValueError(
+                f"{field}: SkipInit stands at the end of residual branches; choose {needed}, or another normalisation"
+            )
+        if self.normalisation == "weight_standardisation" and self.place == "final":
+            raise ValueError(
+                "place: standardised kernels need a normalisation behind each of them; choose `everywhere` or "
+                "`after_activation`, or the normalisation `group`"
+            )
         return self
 
     @property
@@ -175,13 +199,31 @@ class Recipe(Section):
         return self.model_copy(update={name: Recipe.model_fields[name].default for name in TRAINING_ONLY})
 
 
-TRAINING_ONLY = ("learning_rate", "drops", "epochs", "momentum", "weight_decay", "augmentation", "precision")
+TRAINING_ONLY = (
+    "averaging_momentum",
+    "renormalisation_start",
+    "learning_rate",
+    "drops",
+    "epochs",
+    "momentum",
+    "weight_decay",
+    "augmentation",
+    "precision",
+)
 
 # How a field stands in a recipe's name, before its value; what is one of a few words stands alone.
 SHORT = {"learning_rate": "lr", "batch_size": "batch", "weight_decay": "decay", "train_images": "train"}
+SHORT |= {"averaging_momentum": "averaging", "renormalisation_start": "renormalising"}
 SHORT |= {"test_images": "test", "positions": "positions_", "folder": "folder_", "label": "label_"}
 SHORT |= dict.fromkeys(("shortcut", "activation", "initialisation", "precision", "source"), "")
+PLAIN = "plain"  # a network without shortcuts: `none` is a normalisation's name
 LONGEST = 120  # characters of a name, so that it fits into file names
+
+
+def complete(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """`recipe`, as in the provenance of a table, with defaults for the fields that came after it was written."""
+    defaults = Recipe().decides
+    return {**defaults, **recipe, "images": {**defaults["images"], **recipe["images"]}}
 
 
 def vary(base: Recipe, variation: Mapping[str, Any]) -> Recipe:
@@ -214,7 +256,9 @@ def name(recipe: Recipe, base: Recipe) -> str:
 
 def _differing(section: Section, base: Section, fields: Sequence[str]) -> list[str]:
     return [
-        SHORT.get(field, field) + _shown(getattr(section, field))
+        PLAIN
+        if (field, getattr(section, field)) == ("shortcut", "none")
+        else SHORT.get(field, field) + _shown(getattr(section, field))
         for field in fields
         if getattr(section, field) != getattr(base, field)
     ]

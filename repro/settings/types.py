@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 PACKAGE = Path(__file__).resolve().parent.parent
+STAGE_CHANNELS = (16, 32, 64)  # of the residual networks
 LARGEST_DEPTH = 1202  # He et al. 2016; deeper ones eat the memory of any machine
 
 
@@ -29,6 +30,14 @@ def _depth(value: int) -> int:
     if (value - 2) % 6 or value < 8:
         below = max(8, (value - 2) // 6 * 6 + 2)
         raise ValueError(f"must be 6n+2 with n >= 1, like 8, 20, 32, 56 or 110; nearest: {below} or {below + 6}")
+    return value
+
+
+def _groups(value: int) -> int:
+    for channels in STAGE_CHANNELS:
+        if value < 1 or channels % value:
+            divisors = ", ".join(str(each) for each in range(1, 17) if STAGE_CHANNELS[0] % each == 0)
+            raise ValueError(f"must divide the {channels} channels of a stage; choose one of {divisors}")
     return value
 
 
@@ -62,6 +71,7 @@ Shares = Annotated[list[Share], AfterValidator(_distinct)]
 PositiveShares = Annotated[list[PositiveShare], AfterValidator(_distinct)]
 Count = Annotated[int, Field(ge=1), AfterValidator(_bounded)]
 BatchSize = Annotated[int, Field(ge=2), AfterValidator(_bounded)]
+Groups = Annotated[int, AfterValidator(_groups)]
 Depth = Annotated[int, AfterValidator(_depth)]
 LayerNumber = Annotated[int, Field(ge=1)]
 Text = Annotated[str, AfterValidator(_printable)]

@@ -71,8 +71,11 @@ def of_scoring(experiments: Iterable[str]) -> list[str]:
 
 
 def of_page(experiments: Iterable[str]) -> list[str]:
-    """What decides the page: its code, and its template, style and script; the captions of these experiments."""
-    files = _files(code.modules(["repro.page"], WITHOUT_RESULT))
+    """What decides the page: its code, template, style and script; these experiments' captions and claims.
+
+    Why a rule is as it is, and what it was before, stands on the page and not in the scorecard.
+    """
+    files = sorted({*of_scoring(experiments), *_files(code.modules(["repro.page"], WITHOUT_RESULT))})
     beside = [*(PACKAGE / "page").glob("*.html"), *(PACKAGE / "page").glob("*.css"), *(PACKAGE / "page").glob("*.js")]
     beside += [PACKAGE / "experiments" / experiment / "caption.rst" for experiment in experiments]
     return files + sorted(str(path.relative_to(code.ROOT)) for path in beside)

@@ -119,8 +119,24 @@ def test_the_scorecard_is_of_the_configurations_experiments_or_of_all(
     assert list(scoring.read(folder)["scorecard"]["claim"]) == ["other"]  # the last one is kept
     with pytest.raises(UserError, match="holds no experiment's table"):
         scoring.score(tmp_path / "nowhere")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(
+        UserError, match="is missing, damaged or without its companion; make it with: python -m repro s"
+    ):
         scoring.read(tmp_path / "nowhere")
+
+
+def test_a_scorecard_of_other_tables_or_of_another_version_is_not_read(configuration: Configuration):
+    folder = configuration.results_folder
+    scoring.score(folder)
+    measured = {name: showing.read(folder, name)[1] for name in configuration.chosen}
+    scoring.read(folder, measured)
+    newer = {name: provenance | {"finished": "later"} for name, provenance in measured.items()}
+    with pytest.raises(UserError, match=r"was not made from the tables that are in .* now; make it with: python -m re"):
+        scoring.read(folder, newer)
+    columns = dict(list(scoring.FILES["scorecard"].items())[:3])
+    tables.write(folder / "scorecard.csv", pd.DataFrame(columns=list(columns)), columns, {"tables": {}})
+    with pytest.raises(UserError, match="is of another version of this package; make it with: python -m repro score"):
+        scoring.read(folder)
 
 
 def test_a_table_of_other_settings_is_not_scored(configuration: Configuration):

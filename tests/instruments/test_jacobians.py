@@ -8,6 +8,7 @@ from repro.instruments.jacobians import jacobian, state_after, with_fixed_statis
 from repro.networks.residual import ResidualNetwork
 from repro.random_matrices import extreme_singular_values, spectral_quadrature
 from repro.settings.recipe import Recipe
+from repro.settings.types import kinds
 
 
 def network(normalisation: str = "batch", depth: int = 14, seed: int = 0, **recipe) -> ResidualNetwork:
@@ -27,6 +28,8 @@ def images(count: int = 16, seed: int = 0) -> torch.Tensor:
         {"place": "after_activation"},
         {"activation": "tanh", "shortcut": "A"},
         {"dropout": 0.3},
+        {"shortcut": "none"},
+        *({"normalisation": kind} for kind in kinds("normalisation") if kind not in ("batch", "none")),
     ],
     ids=str,
 )
@@ -69,6 +72,13 @@ def test_lanczos_through_the_network_finds_the_dense_singular_values():
     quadrature = spectral_quadrature(operator, probes=8, steps=20, seed=0)
     mean, error = quadrature.mean(np.square)
     assert mean == pytest.approx(np.mean(exact**2), abs=4 * error)
+
+
+def test_fixed_statistics_of_batch_renormalisation_are_those_of_the_mini_batch():
+    original, batch = network("batch_renormalisation").double(), images(64).double()
+    fixed = with_fixed_statistics(original, batch)
+    # Its deviations have no n / (n - 1): exactly what training computes.
+    np.testing.assert_allclose(fixed(batch).detach(), original.train()(batch).detach(), rtol=1e-9, atol=1e-9)
 
 
 def test_fixed_statistics_are_those_of_the_mini_batch():

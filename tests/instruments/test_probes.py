@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from repro.instruments import probes
+from repro.networks.normalisation.weight_standardisation import StandardisedKernel
 from repro.networks.residual import ResidualNetwork
 from repro.settings.recipe import Recipe
 from tests.oracles import gradients as oracle
@@ -91,7 +92,7 @@ def test_the_classifiers_gradient_is_softmax_minus_one_hot():
 
 
 @pytest.mark.parametrize("recipe", [{}, NONE, {"place": "after_activation"}])
-@pytest.mark.parametrize("shortcut", ["A", "B"])
+@pytest.mark.parametrize("shortcut", ["A", "B", "none"])
 def test_kernel_gradients_agree_with_autograd_at_every_convolution(recipe, shortcut):
     network, images, labels = tiny(shortcut=shortcut, **recipe)
     _, records = probes.capture_gradients(network, images, labels, range(1, DEPTH))
@@ -102,6 +103,17 @@ def test_kernel_gradients_agree_with_autograd_at_every_convolution(recipe, short
         convolution = network.layer(layer)
         found = probes.kernel_gradient(convolution, record.input, record.output_gradient)
         torch.testing.assert_close(found, convolution.weight.grad, rtol=1e-9, atol=1e-14)
+
+
+def test_kernel_gradients_are_those_of_the_kernel_that_a_standardised_convolution_applies():
+    network, images, labels = tiny(normalisation="weight_standardisation")
+    _, records = probes.capture_gradients(network, images, labels, range(1, DEPTH))
+    nn.functional.cross_entropy(network(images), labels).backward()
+    for layer, record in records.items():
+        weights = network.layer(layer).parametrizations.weight.original
+        found = probes.kernel_gradient(network.layer(layer), record.input, record.output_gradient)
+        (pulled,) = torch.autograd.grad(StandardisedKernel()(weights), weights, found)
+        torch.testing.assert_close(pulled, weights.grad, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,23 @@ def test_every_initialisation_repeats_itself_and_follows_the_seed(initialisation
 
 
 @pytest.mark.parametrize("initialisation", kinds("initialisation"))
+@pytest.mark.parametrize("normalisation", ["batch", "weight_standardisation"])
+def test_the_gain_multiplies_every_convolution_and_nothing_else(initialisation, normalisation):
+    made = {
+        gain: dict(
+            ResidualNetwork(
+                Recipe(depth=8, initialisation=initialisation, normalisation=normalisation, gain=gain), 10, 0
+            ).named_parameters()
+        )
+        for gain in (1.0, 0.3)
+    }
+    convolutions = [name for name, weight in made[1.0].items() if weight.dim() == 4]
+    assert len(convolutions) == 7 + 2
+    for name, weight in made[1.0].items():
+        torch.testing.assert_close(made[0.3][name], weight * (0.3 if name in convolutions else 1), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("initialisation", kinds("initialisation"))
 def test_the_classifier_is_no_convolution_and_keeps_pytorchs_default(initialisation):
     weight = network(8, initialisation).classifier.weight
     assert weight.abs().max() <= 1 / 8  # uniform within 1 / sqrt(64)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import nn
+from torch.nn.utils import parametrize
 
 from repro.machine.errors import UserError
 from repro.networks.residual import PaddedSubsampling, ResidualNetwork
@@ -47,6 +48,15 @@ def test_parameter_counts_of_option_a_are_those_of_he_et_al(depth: int, millions
 def test_option_b_adds_two_projections_with_their_normalisation():
     count_a, count_b = (parameters(network(depth=20, shortcut=shortcut)) for shortcut in "AB")
     assert count_b - count_a == 16 * 32 + 2 * 32 + 32 * 64 + 2 * 64
+
+
+def test_a_plain_network_has_the_parameters_of_option_a_and_adds_nothing():
+    plain = network(depth=14, shortcut="none", **NONE)
+    assert parameters(plain) == parameters(network(depth=14, shortcut="A", **NONE))
+    with torch.no_grad():
+        for block in plain.blocks:
+            block.convolution2.weight.zero_()
+    assert not plain.blocks[0](torch.randn(2, 16, 8, 8)).any()
 
 
 def test_normalisation_only_adds_scale_and_shift():
@@ -120,7 +130,7 @@ def agrees_with_the_slow_one(recipe: Recipe, kept: dict[int, np.ndarray] | None 
         np.testing.assert_allclose(found[layer].numpy(), output, rtol=1e-9, atol=1e-12, err_msg=f"layer {layer}")
 
 
-@pytest.mark.parametrize("shortcut", ["A", "B"])
+@pytest.mark.parametrize("shortcut", ["A", "B", "none"])
 @pytest.mark.parametrize("normalisation", NORMALISATIONS)
 def test_network_agrees_with_a_slow_reimplementation(normalisation, shortcut):
     agrees_with_the_slow_one(Recipe(depth=14, shortcut=shortcut, **normalisation))
@@ -162,15 +172,22 @@ def test_running_statistics_are_used_at_test_time():
 
 
 def weights(made: ResidualNetwork) -> list[torch.Tensor]:
-    layers = [module for module in made.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
-    return [layer.weight for layer in layers] + [made.classifier.bias]
+    """Before a normalisation of kernels makes something else of them."""
+    layers = [module for module in made.modules() if isinstance(module, nn.Conv2d)]
+    raw = [
+        layer.parametrizations.weight.original if parametrize.is_parametrized(layer) else layer.weight
+        for layer in layers
+    ]
+    return [*raw, made.classifier.weight, made.classifier.bias]
 
 
-@pytest.mark.parametrize("shortcut", ["A", "B"])
+@pytest.mark.parametrize("shortcut", ["A", "B", "none"])
 def test_same_seed_gives_the_same_weights_whatever_else_the_recipe_says(shortcut):
     base = {"depth": 14, "shortcut": shortcut}
     expected = weights(network(seed=7, **base, **NONE))
-    variations = [{"normalisation": kind} for kind in kinds("normalisation")]
+    variations = [
+        {"normalisation": kind} for kind in kinds("normalisation") if (kind, shortcut) != ("skip_init", "none")
+    ]
     variations += [{"place": place} for place in PLACES] + [{"activation": "tanh"}, {"dropout": 0.5}]
     for variation in variations:
         found = weights(network(seed=7, **base, **variation))

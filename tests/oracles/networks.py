@@ -89,9 +89,9 @@ def logits(
         residual = convolve(2 * block + 3, residual, f"{name}.convolution2")
         if first and shortcut == "A":
             x = shortcut_a(x, residual.shape[1])
-        elif first:
+        elif first and shortcut == "B":
             x = normalise(convolution(x, weights[f"{name}.shortcut.0.weight"], 2), "everywhere")
-        x = normalise(f(residual + x), "after_activation")
+        x = normalise(f(residual if shortcut == "none" else residual + x), "after_activation")
     x = normalise(x, "final")
     outputs[depth] = x.mean(axis=(2, 3)) @ weights["classifier.weight"].T + weights["classifier.bias"]
     return outputs[depth], outputs

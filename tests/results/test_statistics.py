@@ -205,7 +205,7 @@ def test_the_means_interval_misses_skewed_values_as_often_as_its_description_say
         ([3.0, NAN], (3.0, NAN, NAN, 1), "none: too few networks"),
         ([1.0, INF], (INF, NAN, NAN, 2), "none: a value is infinite"),
         ([1.0, -INF, INF], (NAN, NAN, NAN, 3), "none: a value is infinite"),
-        ([0.1] * 3, (0.1, 0.1, 0.1, 3), "none: all networks are equal"),
+        ([0.5] * 3, (0.5, NAN, NAN, 3), "none: all networks are equal"),
     ],
 )
 def test_means_of_few_missing_infinite_and_equal_values(values, expected, method):
@@ -213,6 +213,10 @@ def test_means_of_few_missing_infinite_and_equal_values(values, expected, method
     np.testing.assert_equal((found.value, found.low, found.high, found.networks), expected)
     assert found.method == method
     assert math.isnan(found.p_value(Region(above=0))) == math.isnan(found.low)
+
+
+def test_the_mean_of_two_has_a_value_although_students_distribution_has_no_mean():
+    assert statistics.mean([1.0, 2.0]).value == 1.5
 
 
 # --- equivalence ------------------------------------------------------------------------------------------------------
@@ -292,77 +296,6 @@ def test_the_interval_of_a_share_holds(size):
         intervals = [statistics.share(k, size) for k in range(size + 1)]
         assert sum(p for p, each in zip(chances, intervals, strict=True) if each.low > truth) <= 0.05
         assert sum(p for p, each in zip(chances, intervals, strict=True) if each.high < truth) <= 0.05
-
-
-# --- pooled values ----------------------------------------------------------------------------------------------------
-
-
-def clustered(networks: int, seed: int = 0) -> list[np.ndarray]:
-    """Networks whose values lie about a value of their own."""
-    generator = np.random.default_rng([networks, seed])
-    return [generator.standard_normal() + 0.3 * generator.standard_normal(8) for _ in range(networks)]
-
-
-def test_networks_are_drawn_again_and_not_their_values():
-    networks = clustered(9)
-    found = statistics.pooled(networks, np.mean)
-    # The mean of the pooled values is that of the networks' means, which SciPy can draw again by itself.
-    means = np.array([values.mean() for values in networks])
-    expected = stats.bootstrap((means,), np.mean, confidence_level=0.9, n_resamples=999, rng=np.random.default_rng(0))
-    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval))
-    assert (found.value, found.networks) == (pytest.approx(means.mean()), 9)
-    # Values drawn one by one would look surer than they are.
-    alone = stats.bootstrap((np.concatenate(networks),), np.mean, rng=0).confidence_interval
-    assert alone.high - alone.low < 0.6 * (found.high - found.low)
-
-
-def test_the_bootstraps_p_value_is_the_level_at_which_its_interval_ends():
-    networks = [values**2 for values in clustered(8)]  # skewed, so that the corrections count
-    found = statistics.pooled(networks, np.mean)
-    means = np.array([values.mean() for values in networks])
-    drawn = means[np.random.default_rng(0).integers(0, 8, (999, 8))].mean(axis=1)
-    # Efron's formula, solved for the level: z0 corrects the median, a the skewness by leaving out each network.
-    left_out = (means.sum() - means) / 7
-    apart = left_out.mean() - left_out
-    a = (apart**3).sum() / (6 * (apart**2).sum() ** 1.5)
-    z0 = stats.norm.ppf(((drawn < means.mean()).mean() + (drawn <= means.mean()).mean()) / 2)
-    for quantile in (0.02, 0.06, 0.3, 0.8):
-        bound = np.quantile(drawn, quantile)
-        away = stats.norm.ppf(quantile) - z0
-        expected = stats.norm.cdf(away / (1 + a * away) - z0)
-        assert found.p_value(Region(above=bound)) == pytest.approx(expected, abs=0.005)
-        assert found.p_value(Region(below=bound)) == pytest.approx(1 - expected, abs=0.005)
-    assert found.p_value(Region(above=found.low - 1e-3)) < 0.05 < found.p_value(Region(above=found.low + 1e-3))
-    assert found.p_value(Region(above=-9)) == 0.001  # no fewer than one of all resamples
-    assert found.p_value(Region(above=99)) == 1
-
-
-def test_the_bootstraps_interval_holds_as_roughly_as_its_description_says(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(statistics, "RESAMPLES", 199)
-    found = [statistics.pooled(clustered(10, seed), np.mean) for seed in range(300)]
-    assert np.mean([each.low < 0 < each.high for each in found]) == pytest.approx(0.855, abs=0.06)
-
-
-@pytest.mark.parametrize("networks", [0, 1, 2, 4])
-def test_too_few_networks_have_a_pooled_value_and_no_interval(networks):
-    found = statistics.pooled(clustered(networks), np.max)
-    assert found.networks == networks
-    np.testing.assert_equal(found.value, max((values.max() for values in clustered(networks)), default=NAN))
-    assert np.isnan([found.low, found.high, found.p_value(Region(above=0))]).all()
-
-
-def test_networks_that_are_alike_have_no_spread():
-    found = statistics.pooled([np.array([1.0, 3.0])] * 6, np.mean)
-    assert (found.value, found.low, found.high) == (2, 2, 2)
-    assert (found.method, found.networks) == ("none: all networks are equal", 6)
-
-
-def test_a_statistic_that_the_bootstrap_cannot_judge_has_no_interval():
-    # Without any one of them the largest value is the same, which leaves nothing to correct by.
-    found = statistics.pooled([np.array([float(value)]) for value in (0, 1, 2, 3, 5, 5)], np.max)
-    assert (found.value, found.method) == (5, "none: the bootstrap finds none")
-    assert np.isnan([found.low, found.high, found.p_value(Region(above=0))]).all()
-    assert position(found, Region(above=0)) == "straddles"
 
 
 # --- distributions, computed numbers, several tests -------------------------------------------------------------------

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from repro.settings.recipe import LONGEST, TRAINING_ONLY, Images, Recipe, name, named, vary
+from repro.settings.recipe import LONGEST, PLAIN, TRAINING_ONLY, Images, Recipe, complete, name, named, vary
 from repro.settings.types import kinds
 
 BASE = Recipe()
@@ -19,8 +19,12 @@ SECOND: dict[str, tuple[Any, str]] = {
     "shortcut": ("A", "batch-A"),
     "normalisation": ("none", "none"),
     "place": ("final", "batch-final"),
+    "groups": (4, "batch-groups4"),
+    "averaging_momentum": (0.01, "batch-averaging0.01"),
+    "renormalisation_start": (500, "batch-renormalising500"),
     "activation": ("tanh", "batch-tanh"),
     "initialisation": ("orthogonal", "batch-orthogonal"),
+    "gain": (0.5, "batch-gain0.5"),
     "dropout": (0.1, "batch-dropout0.1"),
     "learning_rate": (0.003, "batch-lr0.003"),
     "drops": ([0.5], "batch-drops0.5"),
@@ -71,18 +75,24 @@ def test_names_of_recipes_that_differ_in_any_one_field_are_unique():
 def test_words_that_stand_alone_in_a_name_are_told_apart():
     fields = Recipe.model_fields
     words = [*kinds("activation"), *kinds("initialisation"), *kinds("normalisation")]
-    words += [*fields["shortcut"].annotation.__args__, *fields["precision"].annotation.__args__]
+    shortcuts = fields["shortcut"].annotation.__args__
+    words += [PLAIN if shortcut == "none" else shortcut for shortcut in shortcuts]
+    words += fields["precision"].annotation.__args__
     words += [*fields["place"].annotation.__args__, *Images.model_fields["source"].annotation.__args__]
     assert len(set(words)) == len(words)
 
 
 RECIPE_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "depth": st.sampled_from([8, 14, 110]),
-    "shortcut": st.sampled_from("AB"),
+    "shortcut": st.sampled_from(["A", "B", "none"]),
     "normalisation": st.sampled_from(kinds("normalisation")),
     "place": st.sampled_from(["everywhere", "after_activation", "final"]),
     "activation": st.sampled_from(kinds("activation")),
     "initialisation": st.sampled_from(kinds("initialisation")),
+    "groups": st.sampled_from([1, 2, 4, 8, 16]),
+    "averaging_momentum": st.floats(0, 1, exclude_min=True),
+    "renormalisation_start": st.integers(1, 10**9),
+    "gain": st.floats(0, 1e300, exclude_min=True),
     "dropout": st.floats(0, 1, exclude_max=True),
     "learning_rate": st.floats(0, 1e300, exclude_min=True),
     "drops": st.lists(st.floats(0, 1, exclude_min=True), max_size=30),
@@ -104,9 +114,18 @@ IMAGE_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "test_images": st.integers(1, 10**9) | st.none(),
     "label": LINES | st.none(),
 }
+
+
+def _placed(varied: dict[str, Any]) -> bool:
+    kind, place = varied.get("normalisation"), varied.get("place", "everywhere")
+    if kind == "skip_init":
+        return place == "everywhere" and varied.get("shortcut") != "none"
+    return (kind, place) != ("weight_standardisation", "final") and (kind != "none" or place == "everywhere")
+
+
 VARIATIONS = st.fixed_dictionaries(
     {}, optional={**RECIPE_FIELDS, "images": st.fixed_dictionaries({}, optional=IMAGE_FIELDS)}
-).filter(lambda varied: varied.get("normalisation") != "none" or varied.get("place", "everywhere") == "everywhere")
+).filter(_placed)
 
 
 @settings(derandomize=True, deadline=None, max_examples=500)
@@ -169,6 +188,22 @@ def test_without_normalisation_the_bases_place_means_nothing():
     assert name(vary(base, {"normalisation": "none"}), base) == "none"
     with pytest.raises(ValidationError, match="there is no normalisation to place"):
         vary(base, {"normalisation": "none", "place": "final"})
+
+
+def test_a_network_without_shortcuts_is_called_plain():
+    plain = vary(BASE, {"normalisation": "none", "shortcut": "none"})
+    assert name(plain, BASE) == "none-plain"
+    assert name(vary(plain, {"normalisation": "batch"}), plain) == "batch"
+    assert name(vary(plain, {"shortcut": "B"}), plain) == "none-B"
+
+
+def test_what_a_recipe_of_provenance_lacks_is_the_default():
+    whole = vary(BASE, {"gain": 0.5, "depth": 20, "images": {"train_images": 10}}).decides
+    old = {key: value for key, value in whole.items() if key not in ("gain", "groups")}
+    old["images"] = {key: value for key, value in whole["images"].items() if key != "positions"}
+    assert complete(whole) == whole
+    assert complete(old) == whole | {"gain": 1.0}
+    assert Recipe.model_validate(complete(old)) == vary(BASE, {"depth": 20, "images": {"train_images": 10}})
 
 
 @pytest.mark.parametrize("text", ["1e-4", "1E-4", "1.e-4", ".0001", "0.0001", "1.0e-04", "+1e-4"])

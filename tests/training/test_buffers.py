@@ -5,13 +5,21 @@ import dataclasses
 import pytest
 import torch
 
+from repro.networks import normalisation
 from repro.networks.residual import ResidualNetwork
+from repro.settings.recipe import Recipe
+from repro.settings.types import kinds
 from repro.training import checkpoints, snapshots
 from repro.training.descent import Descent
 from repro.training.network_run import Interrupted
 from tests.training.runs import after, begin, history, kept, recipe, trained
 from tests.training.toy_normalisation import Toy, plug_in
 
+# The kinds that have buffers, among them a toy; batch renormalisation with limits that open at once.
+KINDS = ["toy"] + [
+    kind for kind in kinds("normalisation") if list(normalisation.layer_of(Recipe(normalisation=kind), 16).buffers())
+]
+EARLY = {"renormalisation_start": 1}
 LAYERS = 1 + 2 * 3 + 2  # of depth 8: the first, two in each block, two projections
 
 
@@ -20,8 +28,8 @@ def toy(monkeypatch):
     plug_in(monkeypatch, "normalisation", "toy", LAYER=Toy)
 
 
-def descent(noise, **others) -> Descent:
-    chosen = recipe("toy", **others)
+def descent(noise, kind: str = "toy") -> Descent:
+    chosen = recipe(kind, **EARLY)
     made = Descent(ResidualNetwork(chosen, 4, seed=0), noise, chosen, seed=0)
     made.active.fill_(True)
     made.begin_epoch(0, 0.01)
@@ -58,13 +66,19 @@ def test_buffers_are_flat_by_type_and_the_layers_own(noise):
     assert (levels != 0).all()
 
 
-@pytest.mark.parametrize("poison", [float("nan"), float("inf"), 1e30])
-def test_a_diverged_update_changes_none(noise, poison):
-    made = descent(noise)
+def test_the_kinds_with_running_averages_are_among_those_tried():
+    assert {"batch", "batch_renormalisation"} <= set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("poison", [float("nan"), float("inf"), -float("inf")])
+def test_a_diverged_update_changes_none(noise, poison, kind):
+    made = descent(noise, kind)
     made.advance()
     before = values(made)
     with torch.no_grad():
-        made.network.convolution1.weight[0] = poison
+        made.network.classifier.weight[0] = poison
+        made.network.convolution1.weight[0] = 1e3
     for _ in range(2):
         made.advance()
         assert made.diverged
@@ -73,8 +87,9 @@ def test_a_diverged_update_changes_none(noise, poison):
     assert equal(values(made), before)
 
 
-def test_an_inactive_network_changes_none(noise):
-    made = descent(noise)
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_inactive_network_changes_none(noise, kind):
+    made = descent(noise, kind)
     made.advance()
     before = values(made)
     made.active.fill_(False)
@@ -101,6 +116,19 @@ def test_they_are_resumed(noise, tmp_path, place, steps):
     assert history(run) == expected
     assert equal(values(run.descent), values(whole.descent))
     assert run.weights_digest() == whole.weights_digest()
+    assert kept(run) == kept(whole)
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_those_of_every_kind_are_resumed(noise, tmp_path, kind):
+    chosen = recipe(kind, 0.01, **EARLY)
+    whole = begin(tmp_path / "whole.pt", noise, chosen)
+    (expected,) = trained(whole)
+    with pytest.raises(Interrupted):
+        trained(begin(tmp_path / "pieces.pt", noise, chosen), stop=after(7))
+    run = begin(tmp_path / "pieces.pt", noise, chosen)
+    assert trained(run) == [expected]
+    assert equal(values(run.descent), values(whole.descent))
     assert kept(run) == kept(whole)
 
 

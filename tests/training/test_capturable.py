@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -45,12 +46,19 @@ def run_on_meta(noise, chosen: Recipe, monkeypatch) -> None:
         made.evaluate()
 
 
-PLACED = [("none", "everywhere")]
-PLACED += list(
-    itertools.product(
-        [kind for kind in kinds("normalisation") if kind != "none"], ["everywhere", "after_activation", "final"]
-    )
-)
+def possible(kind: str, place: str) -> bool:
+    try:
+        return bool(recipe(kind, place=place))
+    except ValidationError:
+        return False
+
+
+PLACES = ["everywhere", "after_activation", "final"]
+PLACED = [pair for pair in itertools.product(kinds("normalisation"), PLACES) if possible(*pair)]
+
+
+def test_every_kind_is_among_them():
+    assert {kind for kind, _ in PLACED} == set(kinds("normalisation"))
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
@@ -59,7 +67,7 @@ def test_every_normalisation_in_every_place(noise, monkeypatch, kind, place, dro
     run_on_meta(noise, recipe(kind, place=place, dropout=dropout), monkeypatch)
 
 
-@pytest.mark.parametrize("shortcut", ["A", "B"])
+@pytest.mark.parametrize("shortcut", ["A", "B", "none"])
 @pytest.mark.parametrize("activation", kinds("activation"))
 @pytest.mark.parametrize("augmentation", [True, False])
 def test_every_activation_and_shortcut(noise, monkeypatch, activation, shortcut, augmentation):
@@ -68,7 +76,7 @@ def test_every_activation_and_shortcut(noise, monkeypatch, activation, shortcut,
 
 def layer(forward: Callable[[Tensor], Tensor]) -> type[nn.Module]:
     class Watched(nn.Module):
-        def __init__(self, channels: int) -> None:
+        def __init__(self, channels: int, recipe: Recipe) -> None:
             super().__init__()
 
         def forward(self, activations: Tensor) -> Tensor:
@@ -102,7 +110,7 @@ def test_a_normalisation_that_cannot_be_captured_is_found(noise, monkeypatch, wr
 
 def test_one_that_cannot_be_captured_in_evaluation_alone_is_found(noise, monkeypatch):
     class Watched(nn.Module):
-        def __init__(self, channels: int) -> None:
+        def __init__(self, channels: int, recipe: Recipe) -> None:
             super().__init__()
 
         def forward(self, activations: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from repro.settings import types as settings_types
+from repro.settings.recipe import Recipe
 
 
 class Toy(nn.Module):
@@ -17,7 +18,7 @@ class Toy(nn.Module):
     steps: Tensor
     level: Tensor
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, recipe: Recipe) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(channels))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))

@@ -148,42 +148,42 @@ def test_editing_one_kind_of_normalisation_reruns_its_recipes(tree: Tree):
     assert tree.plan(configuration=TINY_FILES) == expected
 
 
-GROUP_NORMALISATION = '''"""Group normalisation (Wu and He 2018)."""
+QUARTET_NORMALISATION = '''"""Group normalisation (Wu and He 2018)."""
 
 from torch import nn
 
 
-class GroupNormalisation(nn.GroupNorm):
+class QuartetNormalisation(nn.GroupNorm):
     """Four groups of channels."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, recipe) -> None:
         super().__init__(4, channels)
 
 
-LAYER = GroupNormalisation
+LAYER = QuartetNormalisation
 '''
 
 
 def test_adding_kinds_plans_nothing_of_what_exists(tree: Tree):
     networks = tree.folder / "repro" / "networks"
-    (networks / "normalisation" / "group.py").write_text(GROUP_NORMALISATION)
+    (networks / "normalisation" / "quartet.py").write_text(QUARTET_NORMALISATION)
     (networks / "activation" / "leaky.py").write_text((networks / "activation" / "relu.py").read_text())
     (networks / "initialisation" / "he.py").write_text((networks / "initialisation" / "kaiming_normal.py").read_text())
     looks = tree.folder / "repro" / "results" / "looks.py"
-    row = 'NORMALISATIONS = {\n    "group": Look("group normalisation", PURPLE),'
+    row = 'NORMALISATIONS = {\n    "quartet": Look("quartets", "#123456"),'
     looks.write_text(looks.read_text().replace("NORMALISATIONS = {", row))
     assert tree.plan(configuration=TINY_FILES) == {}
     # In training and in measurements, untrained and trained: what it is asked for, and nothing else.
-    recipes = [*TINY["experiments"]["training_curves"]["recipes"], {"normalisation": "group"}]
-    overlay = tree.overlay("group", {"experiments": {"training_curves": {"recipes": recipes}}})
+    recipes = [*TINY["experiments"]["training_curves"]["recipes"], {"normalisation": "quartet"}]
+    overlay = tree.overlay("quartet", {"experiments": {"training_curves": {"recipes": recipes}}})
     files = (*TINY_FILES, overlay)
     assert tree.plan(configuration=files) == again("training_curves") | {"train": 1}
-    recipes = [{}, {"normalisation": "group", "activation": "leaky", "initialisation": "he"}]
+    recipes = [{}, {"normalisation": "quartet", "activation": "leaky", "initialisation": "he"}]
     overlay = tree.overlay("other", {"name": "grouped", "experiments": {"activation_growth": {"recipes": recipes}}})
     result = tree.snakemake("fig5", configuration=(*TINY_FILES, overlay))
     assert result.returncode == 0, result.stdout
     table = pd.read_parquet(tree.folder / "results" / "grouped" / "activation_growth.parquet")
-    assert set(table["recipe"]) == {"batch", "group-leaky-he"}
+    assert set(table["recipe"]) == {"batch", "quartet-leaky-he"}
 
 
 COSINE = {

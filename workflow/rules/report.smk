@@ -21,6 +21,7 @@ rule scorecard:
         "../../environment.yml"
     params:
         configuration=CONFIGURATION,
+        looks=[jobs.looks_of(configuration, name) for name in EXPERIMENTS],
     message:
         "Deciding the claims"
     shell:

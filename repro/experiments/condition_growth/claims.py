@@ -41,7 +41,7 @@ CLAIMS = [
                 _rates_by_theory,
                 Region(above=0.9, below=1.1),
                 "Ours: from each of the sizes 10, 30, 100, 300 and 1000 to the next the asymptotic rate rises by 17 % "
-                "or more, so a rate within a tenth of theory is that of its own size.",
+                "or more, so no other size's rate lies within a tenth of it.",
             ),
         ),
         Needs(also=f"two numbers of factors from {FIRST_FITTED} on and two draws"),

@@ -124,6 +124,7 @@ CLAIMS = [
             ),
         ),
         Needs(also="two numbers of factors and five draws"),
+        recalled=True,
         history=(
             RuleChange(
                 "2026-11-24",

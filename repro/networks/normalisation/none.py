@@ -2,11 +2,13 @@
 
 from torch import nn
 
+from repro.settings.recipe import Recipe
+
 
 class NoNormalisation(nn.Identity):
     """y = x."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, recipe: Recipe) -> None:
         super().__init__()
 
 

@@ -42,7 +42,7 @@ def score(folder: Path, configuration: Configuration | None = None) -> dict[str,
     for name in showing.shown_from(folder, configuration):
         table, provenance = showing.read(folder, name, configuration)
         _same_images(folder, name, provenance, seen)
-        made_from[name] = _origin(provenance)
+        made_from[name] = origin(provenance)
         module = _module(name)
         if module is None:
             continue
@@ -78,12 +78,13 @@ def read(folder: Path, measured: Mapping[str, Mapping[str, Any]] | None = None) 
             raise UserError(f"{path} is missing, damaged or without its companion; {again}") from None
         if list(found[name].columns) != list(columns):
             raise UserError(f"{path} is of another version of this package; {again}")
-        if measured is not None and provenance["tables"] != {key: _origin(measured[key]) for key in measured}:
+        made_from = provenance["tables"]
+        if any(made_from.get(experiment) != origin(its) for experiment, its in (measured or {}).items()):
             raise UserError(f"{path} was not made from the tables that are in {folder} now; {again}")
     return found
 
 
-def _origin(provenance: Mapping[str, Any]) -> dict[str, Any]:
+def origin(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """What tells a table from one that was measured at another time."""
     return {"finished": provenance["finished"], "revision": provenance["revision"]}
 

@@ -68,8 +68,10 @@ def scorecard(items: list[str]) -> dict[str, pd.DataFrame]:
 
 
 def write_scorecard(folder: Path, frames: dict[str, pd.DataFrame]) -> None:
+    files = {entry.name: folder / f"{entry.name}.{entry.table}" for entry in catalogue.entries().values()}
+    made_from = {name: scoring.origin(tables.read(file)[1]) for name, file in files.items() if file.exists()}
     for name, frame in frames.items():
-        tables.write(folder / f"{name}.csv", frame, scoring.FILES[name], {"tables": {}})
+        tables.write(folder / f"{name}.csv", frame, scoring.FILES[name], {"tables": made_from})
 
 
 @pytest.fixture(scope="session")

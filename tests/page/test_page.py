@@ -249,7 +249,7 @@ def test_a_claim_of_no_numbers_says_why(run: Run):
 @pytest.mark.parametrize(
     ("missing", "told"),
     [
-        ("results/small/scorecard.csv", "scorecard.csv cannot be read"),
+        ("results/small/scorecard.csv", "scorecard.csv is missing, damaged or without"),
         ("paper_figures/small/fig5.svg", "fig5.svg cannot be read .*; draw the figures of these tables again."),
         ("results/small/activation_growth.parquet", "activation_growth.parquet cannot be read"),
     ],

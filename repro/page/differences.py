@@ -44,7 +44,8 @@ def subject(experiment: str, provenance: Mapping[str, Any]) -> str:
     if not provenance["settings"].get("recipes"):
         return ""
     _, *networks = sources.subject(experiment, provenance).removeprefix(provenance["data"]["name"]).split("; ")
-    return ", ".join([_images(provenance), *networks])
+    # How many images there are is said already.
+    return ", ".join([_images(provenance), *(said for said in networks if not said.endswith(" training images"))])
 
 
 def smaller(provenance: Mapping[str, Any]) -> str:

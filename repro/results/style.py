@@ -123,6 +123,12 @@ def save(figure: Figure, folder: Path, item: str, source: str) -> dict[str, str]
     below = drawn.y0 / figure.get_figheight() - 0.01
     text = figure.text(0.5, below, source, ha="center", va="top", fontsize=6, color="0.4")
     extent = text.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
+    if extent.width > 0.9 * drawn.width and "; " in source:
+        # In two lines: the finer the picture, the wider such small print is drawn, so that its ends would be cut off.
+        parts = source.split("; ")
+        first = min(range(1, len(parts)), key=lambda count: abs(len("; ".join(parts[:count])) - len(source) / 2))
+        text.set_text("; ".join(parts[:first]) + ";\n" + "; ".join(parts[first:]))
+        extent = text.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
     # Found once: left to itself matplotlib draws everything twice for each format to find it.
     page = Bbox.union([drawn, extent]).padded(MARGIN)
     checksums = {}

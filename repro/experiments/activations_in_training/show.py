@@ -49,7 +49,7 @@ def plot(table: pd.DataFrame) -> Figure:
     names = titles(table)
     rows = math.ceil(len(names) / PANELS_IN_A_ROW)
     columns = math.ceil(len(names) / rows)
-    width, height = 2.4 * columns + 1.2, 2.3 * rows + 0.4
+    width, height = 2.6 * columns + 1.2, 2.3 * rows + 0.4
     figure, axes = style.panels(rows, columns, width=width, height=height, sharex=True, sharey=True)
     for axis in axes.flat[len(names) :]:
         axis.set_visible(False)
@@ -63,7 +63,7 @@ def plot(table: pd.DataFrame) -> Figure:
                 label = moment(share) if line == "-" else None
                 axis.plot(means.index, means[column], line, color=colours[share], label=label)
         axis.set_title(f"{name} ({own['seed'].nunique()} seeds)")
-        axis.legend(fontsize=6.5)
+        axis.legend(fontsize=6.5, loc="upper left")
         axis.tick_params(labelbottom=True)
     figure.supxlabel("layer", fontsize=9)
     figure.supylabel("mean over channels and seeds of\nln(std), solid, and ln|mean|, dotted", fontsize=9)

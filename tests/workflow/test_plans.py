@@ -110,7 +110,7 @@ def test_no_rule_writes_to_the_published_tables(tree: Tree):
         ({"recipe": {"depth": 9}}, "recipe.depth: must be 6n+2"),
         ({"recipe": {"depth": 999999998}}, "recipe.depth: must be at most 1202"),
         ({"recipe": {"depth": "110"}}, "recipe.depth should be a valid integer"),
-        ({"recipe": {"normalisation": "bach"}}, "recipe.normalisation: should be one of batch, none"),
+        ({"recipe": {"normalisation": "bach"}}, "recipe.normalisation: should be one of batch, batch_renormalisation"),
         ({"experiments": {"training_curves": {"seeds": 0}}}, "seeds should be greater than or equal to 1"),
         ({"experiments": {"training_curves": {"recipes": []}}}, "experiments.training_curves.recipes"),
         ({"experiments": {"training_curves": {"recipes": [{"lr": 1}]}}}, "experiments.training_curves.recipes"),

@@ -1,4 +1,5 @@
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,9 @@ from repro.experiments.training_curves import claims
 from repro.experiments.training_curves.settings import COLUMNS
 from repro.results.claims import Scale, judge
 from repro.results.published_values import compare
+from repro.settings.configuration import load
+
+ROOT = Path(__file__).resolve().parents[3]
 
 REAL = Scale(20, True)
 NAMES = [claim.identifier for claim in claims.CLAIMS]
@@ -174,3 +178,9 @@ def test_a_network_that_ends_at_chance_is_lost_like_one_that_diverged():
     found = verdicts(dead)
     assert found.pop("larger_rate_diverges_without") == "undecided"  # none of three: the interval reaches 0.63
     assert set(found.values()) == {"reproduced"}
+
+
+def test_the_quick_run_decides_nothing_about_training():
+    quick = load([str(ROOT / "config" / "quick.yaml")])
+    scale = Scale.of({"settings": quick.part_of("training_curves")})
+    assert set(verdicts(table(), scale).values()) == {"not run at this scale"}

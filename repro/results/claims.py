@@ -25,6 +25,13 @@ class Undecided(Exception):
     """A table lacks what a claim needs; the message says what, and becomes the verdict's reason."""
 
 
+# Why rules that had to hold in every seed were changed.
+EVERY_SEED = (
+    "A rule that has to hold in every seed gets harder the more seeds are measured and can never be undecided; the "
+    "interval of the median over seeds decides now."
+)
+
+
 @dataclass(frozen=True)
 class Condition:
     """A number of a claim and where it has to lie.

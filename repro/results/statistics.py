@@ -175,9 +175,8 @@ def _middle(sample: np.ndarray) -> float:
         return float(np.median(sample))
 
 
-def _nothing(sample: np.ndarray, method: str, networks: int | None = None) -> Estimate:
+def _nothing(sample: np.ndarray, method: str) -> Estimate:
     """A value without an interval: the sample's mean where it has one."""
     with np.errstate(invalid="ignore"):
         value = float(np.mean(sample)) if len(sample) else math.nan
-    networks = len(sample) if networks is None else networks
-    return Estimate(value, math.nan, math.nan, networks, method, lambda region: math.nan)
+    return Estimate(value, math.nan, math.nan, len(sample), method, lambda region: math.nan)

@@ -5,7 +5,7 @@ import pandas as pd
 
 from repro.experiments.channel_conditioning.show import stage_ends
 from repro.results import statistics
-from repro.results.claims import Claim, Condition, Needs, RuleChange, Undecided, contrast
+from repro.results.claims import EVERY_SEED, Claim, Condition, Needs, RuleChange, Undecided, contrast
 from repro.results.statistics import Estimate, Region
 
 
@@ -52,10 +52,6 @@ def _rank_ratio(table: pd.DataFrame) -> Estimate:
 SOURCE = "Abstract of the first version"
 READING = f"{SOURCE} (our reading)"
 NEEDS = Needs(depth=110, real_images=True)
-EVERY_SEED = (
-    "A rule that has to hold in every seed gets harder the more seeds are measured and can never be undecided; the "
-    "interval of the median over seeds decides now."
-)
 
 CLAIMS = [
     Claim(

@@ -4,7 +4,7 @@ import pandas as pd
 
 from repro.experiments.channel_gradients.show import concentrations
 from repro.results import statistics
-from repro.results.claims import Claim, Condition, Needs, RuleChange, Undecided, contrast
+from repro.results.claims import EVERY_SEED, Claim, Condition, Needs, RuleChange, Undecided, contrast
 from repro.results.statistics import Estimate, Region
 
 
@@ -38,10 +38,6 @@ def _correlation_without(table: pd.DataFrame) -> Estimate:
 
 
 NEEDS = Needs(depth=110, real_images=True)
-EVERY_SEED = (
-    "A rule that has to hold in every seed gets harder the more seeds are measured and can never be undecided; the "
-    "interval of the median over seeds decides now."
-)
 
 CLAIMS = [
     Claim(

@@ -7,7 +7,7 @@ import pandas as pd
 
 from repro.experiments.jacobian_spectra.show import per_network
 from repro.results import statistics
-from repro.results.claims import Claim, Condition, Needs, RuleChange, Undecided, contrast
+from repro.results.claims import EVERY_SEED, Claim, Condition, Needs, RuleChange, Undecided, contrast
 from repro.results.statistics import Estimate, Region
 
 
@@ -61,10 +61,6 @@ def _growth(table: pd.DataFrame) -> dict[str, Estimate]:
 SOURCE = "Section 5 (argued there, not measured)"
 NEEDS = Needs(depth=110, real_images=True, also="five seeds of a pair with and without BN, untrained and of one depth")
 TWICE = "Ours, and no more than a round number: a clear advantage, where any at all would be a ratio above one."
-IN_EVERY_SEED = (
-    "A rule that has to hold in every seed gets harder the more seeds are measured and can never be undecided; the "
-    "interval of the median over seeds decides now."
-)
 CLAIMS = [
     Claim(
         "jacobian_rank_falls_with_depth",
@@ -85,7 +81,7 @@ CLAIMS = [
             RuleChange(
                 "2026-11-24",
                 "without BN the effective rank falls from each state examined to the next, in every seed",
-                IN_EVERY_SEED,
+                EVERY_SEED,
                 "reproduced",
             ),
         ),
@@ -109,7 +105,7 @@ CLAIMS = [
             RuleChange(
                 "2026-11-24",
                 "the effective rank of the logits' Jacobian is more than twice that without BN, in every seed",
-                IN_EVERY_SEED,
+                EVERY_SEED,
                 "reproduced",
             ),
         ),
@@ -133,7 +129,7 @@ CLAIMS = [
                 "2026-11-24",
                 "the effective rank of the Jacobian of the last state examined is more than twice that without BN, in "
                 "every seed",
-                IN_EVERY_SEED,
+                EVERY_SEED,
                 "not reproduced",
             ),
         ),
@@ -157,7 +153,7 @@ CLAIMS = [
             RuleChange(
                 "2026-11-24",
                 "the largest singular value rises less with BN than without, in every seed",
-                IN_EVERY_SEED,
+                EVERY_SEED,
                 "not reproduced",
             ),
         ),

@@ -15,7 +15,7 @@ from repro.machine.progress import track
 from repro.results import tables
 from repro.settings.catalogue import Entry, entry
 from repro.settings.configuration import Configuration
-from repro.settings.experiment import NetworkSettings, TrainingSettings
+from repro.settings.experiment import NetworkSettings, OutcomeSettings, TrainingSettings
 
 # torch takes seconds to import, and what looks at no network does not need it.
 
@@ -88,12 +88,15 @@ def _of_networks(configuration: Configuration, known: Entry) -> tuple[pd.DataFra
 
 
 def _of_histories(configuration: Configuration, known: Entry) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """`measure` of the trainings that the experiment asks for, and where these come from."""
-    from repro.training import histories
+    """`measure` of the trainings that the experiment asks for, or how they ended, and where these come from."""
+    from repro.training import histories, outcomes
 
     history, trained = histories.gather(configuration, known.name)
     settings = configuration.settings_of(known.name)
-    table = importlib.import_module(f"repro.experiments.{known.name}.measure").measure(history, settings)
+    if isinstance(settings, OutcomeSettings):
+        table = outcomes.outcomes(history, configuration.recipes_of(known.name), settings.factors)
+    else:
+        table = importlib.import_module(f"repro.experiments.{known.name}.measure").measure(history, settings)
     images = {one["data"]["checksum"]: one["data"]["name"] for one in trained.values()}
     return table, {
         "data": {"name": "; ".join(images.values()), "checksum": "; ".join(images)},

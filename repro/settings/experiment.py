@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from repro.settings.recipe import Recipe
 from repro.settings.types import Count, Section, Shares
 
 
@@ -36,6 +37,11 @@ def text(meaning: str) -> Column:
     """A column of text."""
     return Column(meaning, "text")
 
+
+COMPARED = (
+    "Trainings that are compared: each a mapping of those fields of `recipe`, the base, in which it differs from it; "
+    "`{}` is the base itself. A list in place of a value stands for one recipe with each of its values."
+)
 
 # The first columns of each table that looks at networks: which one a row is about.
 NETWORK_COLUMNS = {
@@ -73,7 +79,8 @@ class NetworkSettings(Section):
         [{}, {"normalisation": "none"}],
         min_length=1,
         description="Networks that are compared: each a mapping of those fields of `recipe`, the base, in which it "
-        "differs from it; `{}` is the base itself.",
+        "differs from it; `{}` is the base itself. A list in place of a value stands for one recipe with each of its "
+        "values.",
     )
     seeds: Count = Field(10, description="Networks of each recipe, seeds 0, 1, ...")
     after: Shares = Field(
@@ -99,7 +106,41 @@ class TrainingSettings(Section):
     recipes: list[dict[str, Any]] = Field(
         [{}, {"normalisation": "none"}],
         min_length=1,
-        description="Trainings that are compared: each a mapping of those fields of `recipe`, the base, in which it "
-        "differs from it; `{}` is the base itself.",
+        description=COMPARED,
     )
     seeds: Count = Field(5, description="Networks of each recipe, seeds 0, 1, ...")
+
+
+class OutcomeSettings(TrainingSettings):
+    """Settings of an experiment that asks how training ends, against one or two fields of the recipe.
+
+    Its folder has no `measure.py`: `repro/training/outcomes.py` makes the table, whose columns are `outcome_columns`.
+    """
+
+    factors: ClassVar[tuple[str, ...]]  # the fields that are varied beside the normalisation
+
+
+# The table of how trainings ended: which network, the factors in between, and this.
+NETWORK = {name: HISTORY_COLUMNS[name] for name in ("recipe", "normalisation", "seed", "status")}
+OUTCOME_COLUMNS = {
+    "epochs": HISTORY_COLUMNS["epochs"],
+    "updates": whole("updates made"),
+    "train_loss": number("`train_loss` of the last epoch, nats; of a diverged network all that follows is missing"),
+    "train_accuracy": number("share of the last epoch's training images classified correctly as they were trained on"),
+    "test_loss": number("mean cross-entropy of the test images after the last epoch, nats"),
+    "test_accuracy": number("share of the test images classified correctly after the last epoch"),
+    "rise": number(
+        "train accuracy in the mean of the last eighth of the epochs, minus that of the eighth before: near zero where "
+        "training has levelled off; missing where there are fewer than four epochs"
+    ),
+}
+
+
+def outcome_columns(*factors: str) -> dict[str, Column]:
+    """The columns of a table of outcomes, one row per network, with a column for each of the recipe's `factors`."""
+    varied = {name: Column(f"the recipe's {name}", _kind_of(name)) for name in factors}
+    return NETWORK | varied | OUTCOME_COLUMNS
+
+
+def _kind_of(field: str) -> Literal["number", "text"]:
+    return "number" if isinstance(Recipe.model_fields[field].default, int | float) else "text"

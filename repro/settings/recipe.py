@@ -7,10 +7,12 @@ a digest.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
@@ -217,6 +219,7 @@ SHORT |= {"averaging_momentum": "averaging", "renormalisation_start": "renormali
 SHORT |= {"test_images": "test", "positions": "positions_", "folder": "folder_", "label": "label_"}
 SHORT |= dict.fromkeys(("shortcut", "activation", "initialisation", "precision", "source"), "")
 PLAIN = "plain"  # a network without shortcuts: `none` is a normalisation's name
+MOST_CROSSED = 1000  # recipes from one variation: a slip, and days of training
 LONGEST = 120  # characters of a name, so that it fits into file names
 
 
@@ -281,6 +284,33 @@ def _short_digest(text: str, length: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
+def crossed(variation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One variation for each combination of the values of those fields that have a list in place of a value.
+
+    `{normalisation: [batch, none], depth: 8}` is two. `drops`, whose values are lists, takes a list of lists. Raises
+    `ValueError` when there would be none, or more than `MOST_CROSSED`.
+    """
+    choices = {}
+    for field, value in variation.items():
+        several = isinstance(value, list) and (field != "drops" or any(isinstance(each, list) for each in value))
+        choices[field] = value if several else [value]
+        if not choices[field]:
+            raise ValueError(f"{field} is a list without values; give some, or a single one")
+    if math.prod(map(len, choices.values())) > MOST_CROSSED:
+        raise ValueError(f"has lists that make more than {MOST_CROSSED} recipes; shorten them")
+    return [dict(zip(choices, combination, strict=True)) for combination in itertools.product(*choices.values())]
+
+
+def _numbered(variations: Sequence[Mapping[str, Any]], where: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """All combinations of each variation, with the variation's number."""
+    for number, variation in enumerate(variations):
+        try:
+            combinations = crossed(variation)
+        except ValueError as error:
+            raise ValueError(f"{where}.{number}: {error}") from None
+        yield from ((number, each) for each in combinations)
+
+
 def named(base: Recipe, variations: Sequence[Mapping[str, Any]], trained: bool, where: str) -> dict[str, Recipe]:
     """The recipes that vary `base`, by their names; untrained networks' without what decides training alone.
 
@@ -288,7 +318,7 @@ def named(base: Recipe, variations: Sequence[Mapping[str, Any]], trained: bool, 
     """
     found: dict[str, Recipe] = {}
     plain = base if trained else base.untrained()
-    for number, variation in enumerate(variations):
+    for number, variation in _numbered(variations, where):
         try:
             recipe = vary(base, variation)
         except ValidationError as error:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from repro.machine import code
 from repro.settings.configuration import Configuration
-from repro.settings.experiment import NetworkSettings, TrainingSettings
+from repro.settings.experiment import NetworkSettings, OutcomeSettings, TrainingSettings
 from repro.settings.recipe import Recipe
 from repro.settings.types import PACKAGE
 
@@ -43,9 +43,10 @@ def of_training(recipe: Recipe) -> list[str]:
 def of_measuring(configuration: Configuration, experiment: str) -> list[str]:
     """What decides an experiment's table."""
     own = f"repro.experiments.{experiment}"
-    found = code.modules([f"{own}.measure", f"{own}.settings"], WITHOUT_RESULT)
-    found |= code.modules(["repro.experiments.measuring"], (*WITHOUT_RESULT, *NETWORKS_ONLY))
     settings = configuration.settings_of(experiment)
+    measure = "repro.training.outcomes" if isinstance(settings, OutcomeSettings) else f"{own}.measure"
+    found = code.modules([measure, f"{own}.settings"], WITHOUT_RESULT)
+    found |= code.modules(["repro.experiments.measuring"], (*WITHOUT_RESULT, *NETWORKS_ONLY))
     if isinstance(settings, NetworkSettings):
         kinds = {kind for recipe in configuration.recipes_of(experiment).values() for kind in recipe.kinds}
         found |= code.modules(["repro.machine.devices", "repro.training.snapshots", *kinds], WITHOUT_RESULT)

@@ -245,6 +245,41 @@ def test_a_mistake_in_a_variation_is_named_with_its_place():
     assert "there.1.images.folde is not a setting; did you mean 'folder'?" in str(error.value)
 
 
+def test_a_list_in_place_of_a_value_is_one_recipe_for_each_of_its_values():
+    """Against loops."""
+    variation = {"normalisation": ["batch", "none"], "learning_rate": [0.3, 0.03], "depth": 14}
+    found = named(BASE, [variation], True, "there")
+    expected = [
+        vary(BASE, {"normalisation": normalisation, "learning_rate": rate, "depth": 14})
+        for normalisation in ("batch", "none")
+        for rate in (0.3, 0.03)
+    ]
+    assert list(found.values()) == expected
+    assert list(found) == ["batch-depth14-lr0.3", "batch-depth14-lr0.03", "none-depth14-lr0.3", "none-depth14-lr0.03"]
+
+
+def test_the_drops_are_a_list_themselves():
+    assert named(BASE, [{"drops": [0.3, 0.6]}], True, "there")["batch-drops0.3+0.6"].drops == [0.3, 0.6]
+    assert named(BASE, [{"drops": []}], True, "there")["batch-drops"].drops == []
+    several = named(BASE, [{"drops": [[0.3, 0.6], []]}], True, "there")
+    assert [recipe.drops for recipe in several.values()] == [[0.3, 0.6], []]
+
+
+@pytest.mark.parametrize(
+    ("variation", "message"),
+    [
+        ({"depth": []}, r"^there\.1: depth is a list without values; give some, or a single one$"),
+        ({"depth": list(range(1001))}, r"^there\.1: has lists that make more than 1000 recipes; shorten them$"),
+        ({"depth": [8, [14]]}, r"^there\.1\.depth "),
+        ({"drops": [0.5, [0.7]]}, r"^there\.1\.drops "),
+        ({"learning_rate": [0.2, 0.2]}, r"^there: batch-lr0.2 is listed twice; keep one$"),
+    ],
+)
+def test_lists_that_make_no_recipes_are_refused(variation: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=message):
+        named(BASE, [{"epochs": 7}, variation], True, "there")
+
+
 # --- properties ---
 
 

@@ -307,9 +307,10 @@ def _schema(_: argparse.Namespace) -> None:
     write_atomically(Path("workflow/schemas/configuration.schema.json"), schema.encode())
     write_atomically(Path("docs/configuration.md"), reference.reference_page().encode())
     write_atomically(Path("docs/claims.md"), rules.page().encode())
-    readme, published = Path("README.md"), Path("results/published")
+    readme, story, published = Path("README.md"), Path(rules.STORY), Path("results/published")
     if published.exists():
         write_atomically(readme, rules.with_verdicts(readme.read_text(encoding="utf-8"), published).encode())
+        write_atomically(story, rules.with_numbers(story.read_text(encoding="utf-8"), published).encode())
 
 
 if __name__ == "__main__":

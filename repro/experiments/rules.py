@@ -1,5 +1,7 @@
-"""What documents say of claims: `docs/claims.md`, every claim with its rule, and the README's table of verdicts."""
+"""What documents say of claims: each with its rule, verdicts counted, and a text whose numbers are the shipped ones."""
 
+import math
+import re
 from pathlib import Path
 
 from repro.experiments import scoring
@@ -21,6 +23,12 @@ equivalence. All numbers of a rule have to hold, so a false *reproduced* has at 
 
 
 MARKS = "<!-- verdicts -->", "<!-- end of verdicts -->"
+STORY = "docs/what_batch_normalisation_does.md"
+END = "<!-- end -->"
+MARK = re.compile(
+    rf"<!-- (number|verdict) (\w+?)(?: (\d))?(?: \[([^\]]+)\])?(?: (exp|10\^))? -->(.*?){END}", flags=re.DOTALL
+)
+UNDO = {None: float, "exp": math.exp, "10^": lambda value: 10.0**value}
 
 
 def page() -> str:
@@ -43,6 +51,40 @@ def with_verdicts(readme: str, folder: Path) -> str:
     _, after = rest.split(MARKS[1])
     table = tables.markdown(counts(scoring.read(folder)["scorecard"]).reset_index())
     return f"{before}{MARKS[0]}\n{table}\n{MARKS[1]}{after}"
+
+
+def with_numbers(text: str, folder: Path) -> str:
+    """A text with the numbers and verdicts of the scorecard in `folder` between its marks.
+
+    `<!-- number CLAIM -->...<!-- end -->` becomes the estimate with its interval; `CLAIM 2` is the claim's second
+    quantity, `[LABEL]` one of several, `exp` or `10^` undoes a logarithm. `<!-- verdict CLAIM -->...` likewise. Raises
+    `ValueError` for a mark that fits no number, or several.
+    """
+    found = scoring.read(folder)
+    verdicts = found["scorecard"].set_index("claim")["verdict"]
+    numbers = found["scorecard_numbers"]
+
+    def filled(match: re.Match[str]) -> str:
+        kind, claim, place, label, undo, _ = match.groups()
+        if kind == "verdict":
+            if claim not in verdicts.index:
+                raise ValueError(f"{match[0]}: the shipped scorecard has no such claim")
+            return f"{_opening(match)}{verdicts[claim]}{END}"
+        own = numbers[numbers["claim"] == claim]
+        quantities = list(own["quantity"].unique())
+        own = own[own["quantity"].isin(quantities[int(place or 1) - 1 : int(place or 1)])]
+        own = own[own["label"] == label] if label else own
+        if len(own) != 1:
+            raise ValueError(f"{match[0]}: {len(own)} numbers of the shipped scorecard fit this mark")
+        shown = [UNDO[undo](float(own[column].iloc[0])) for column in ("value", "low", "high")]
+        value, low, high = (f"{number:.0f}" if abs(number) >= 100 else f"{number:.2g}" for number in shown)
+        return f"{_opening(match)}{value} ({low} to {high}){END}"
+
+    return MARK.sub(filled, text)
+
+
+def _opening(match: re.Match[str]) -> str:
+    return match[0][: match[0].index("-->") + 3]
 
 
 def _section(claim: Claim) -> str:

@@ -89,10 +89,15 @@ def plot(table: pd.DataFrame, comparison: Comparison) -> Figure:
     columns = [None] if comparison.panels is None else list(pd.unique(table[comparison.panels]))
     count = len(comparison.views)
     if comparison.panels is None:
-        figure, axes = style.panels(1, count, width=3.2 * count, height=3.2)
+        figure, axes = style.panels(1, count, width=3.2 * count, height=3.2, sharex=True)
     else:
         figure, axes = style.panels(
-            count, len(columns), width=2.3 * len(columns) + 0.6, height=2.3 * count + 0.5, sharey="row"
+            count,
+            len(columns),
+            width=max(6.8, 2.3 * len(columns) + 0.6),
+            height=2.3 * count + 0.5,
+            sharex=True,
+            sharey="row",
         )
         axes = axes.T
     for panels, value in zip(axes, columns, strict=True):
@@ -149,7 +154,10 @@ def _view(
         told = "diverged: " + ", ".join(f"{count} {name}" for name, count in lost.items())
         axis.text(0.02, 0.02, told, transform=axis.transAxes, fontsize=6)
     if comparison.scale == "log":
-        axis.set_xscale("symlog", linthresh=min(place for place in places.values() if place > 0))
+        if min(places.values()) > 0:
+            axis.set_xscale("log")
+        else:
+            axis.set_xscale("symlog", linthresh=_linear_below(places))
         axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xticks(list(places.values()), [_written(value, comparison) for value in places])
     if len(places) > 5 and comparison.scale != "words":
@@ -224,7 +232,12 @@ def _moved(value: Any, shift: float, places: dict[Any, float], comparison: Compa
         return place + shift * (float(np.diff(ordered).min()) if len(ordered) > 1 else 1.0)
     ordered = ordered[ordered > 0]
     ratio = float((ordered[1:] / ordered[:-1]).min()) if len(ordered) > 1 else 10.0
-    return place * ratio**shift if place > 0 else shift * float(ordered[0])  # the axis is linear below the first
+    return place * ratio**shift if place > 0 else shift * _linear_below(places)
+
+
+def _linear_below(places: dict[Any, float]) -> float:
+    """Where a logarithmic axis that has a zero becomes linear: at half of the smallest place above it."""
+    return min(place for place in places.values() if place > 0) / 2
 
 
 def _written(value: Any, comparison: Comparison) -> str:
@@ -236,5 +249,5 @@ def _called(view: str, comparison: Comparison) -> str:
         return outcomes.QUANTITIES[view]
     name = outcomes.QUANTITIES[comparison.views[0]].removesuffix(", %").removesuffix(", points")
     if view == DIFFERENCE:
-        return f"{name}, minus {comparison.look(comparison.against).name}, points"
-    return f"{name}, minus that at {_written(comparison.start, comparison)}, points"
+        return f"{name},\nminus {comparison.look(comparison.against).name}, points"
+    return f"{name},\nminus that at {_written(comparison.start, comparison)}, points"

@@ -93,19 +93,30 @@ def require_networks(fewest: int, *recipes: pd.DataFrame) -> None:
             raise Undecided(f"{len(networks)} networks of {networks['recipe'].iloc[0]} are fewer than {fewest}")
 
 
-def trained(table: pd.DataFrame, **values: object) -> pd.DataFrame:
-    """`at`, where no network diverged, there are at least `FEWEST` and training has levelled off; else `Undecided`."""
+def trained(table: pd.DataFrame, levelled: bool = True, **values: object) -> pd.DataFrame:
+    """`at`, where no network diverged, there are at least `FEWEST` and training has levelled off; else `Undecided`.
+
+    `levelled` False: wherever training stands; for what is claimed of networks after a given number of updates.
+    """
     networks = at(table, **values)
     require_networks(FEWEST, networks)
-    require_levelled(networks)
+    by_seed(networks)
+    if levelled:
+        require_levelled(networks)
     return networks
 
 
 def change(
-    table: pd.DataFrame, factor: str, start: object, end: object, quantity: str = "test_accuracy", **values: object
+    table: pd.DataFrame,
+    factor: str,
+    start: object,
+    end: object,
+    quantity: str = "test_accuracy",
+    levelled: bool = True,
+    **values: object,
 ) -> pd.Series:
     """The quantity at `end` of a factor minus that at `start`, by seed, of networks `trained`; `values` as in `at`."""
-    last, first = (trained(table, **values, **{factor: value}) for value in (end, start))
+    last, first = (trained(table, levelled, **values, **{factor: value}) for value in (end, start))
     return difference(last, first, quantity)
 
 

@@ -6,8 +6,7 @@ from repro.results import outcomes, statistics
 from repro.results.claims import Claim, Condition, Needs
 from repro.results.statistics import Estimate, Region
 
-FEWEST = 3
-ALSO = f"training levelled off, at least {FEWEST} networks of each"
+ALSO = f"training levelled off, at least {outcomes.FEWEST} networks of each"
 
 
 def _at_best(table: pd.DataFrame) -> dict[str, pd.Series]:
@@ -15,10 +14,7 @@ def _at_best(table: pd.DataFrame) -> dict[str, pd.Series]:
     found = {}
     for kind in ("batch", "batch-final", "none"):
         rate = outcomes.best(table, "learning_rate", normalisation=kind)
-        networks = outcomes.at(table, normalisation=kind, learning_rate=rate)
-        outcomes.require_networks(FEWEST, networks)
-        outcomes.require_levelled(networks)
-        found[kind] = outcomes.by_seed(networks)
+        found[kind] = outcomes.by_seed(outcomes.trained(table, normalisation=kind, learning_rate=rate))
     return found
 
 

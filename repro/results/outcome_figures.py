@@ -76,7 +76,7 @@ def summarise(table: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
         row["still rising, points"] = outcomes.percent(ended, "rise").mean()
         found = _difference(table, networks, comparison)
         told = f"test accuracy minus {comparison.look(comparison.against).name}, points"
-        row[told] = f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})" if found else "-"
+        row[told] = _told(found) if found else "-"
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -207,6 +207,12 @@ def _difference(table: pd.DataFrame, networks: pd.DataFrame, comparison: Compari
             other = other[other[factor] == first[factor]]
     found = _paired(networks, other, "test_accuracy") if other["recipe"].nunique() == 1 else pd.Series()
     return statistics.mean(found) if len(found) > 1 else None
+
+
+def _told(found: statistics.Estimate) -> str:
+    """An estimate with its interval, if it has one: networks that are all equal have none."""
+    interval = "" if np.isnan(found.low) else f" ({found.low:.2f} to {found.high:.2f})"
+    return f"{found.value:.2f}{interval}"
 
 
 def _paired(first: pd.DataFrame, second: pd.DataFrame, quantity: str) -> pd.Series:

@@ -18,7 +18,7 @@ class Settings(OutcomeSettings):
         [
             {"normalisation": "batch", "learning_rate": [0.01, 0.03, 0.1, 0.3]},
             {"normalisation": "batch", "place": "final", "learning_rate": [0.001, 0.003, 0.01, 0.03]},
-            {"normalisation": "none", "learning_rate": [0.0001, 0.0003, 0.001]},
+            {"normalisation": "none", "learning_rate": [0.0001, 0.0003, 0.001], "epochs": 2400},
         ],
         min_length=1,
         description=COMPARED,

@@ -16,7 +16,7 @@ class Settings(TrainingSettings):
     recipes: list[dict[str, Any]] = Field(
         [
             {"normalisation": "batch", "learning_rate": [0.01, 0.03, 0.1, 0.3]},
-            {"normalisation": "none", "learning_rate": [0.0001, 0.0003, 0.001]},
+            {"normalisation": "none", "learning_rate": [0.0001, 0.0003, 0.001], "epochs": 2400},
         ],
         min_length=1,
         description=COMPARED,

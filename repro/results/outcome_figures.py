@@ -134,16 +134,17 @@ def _view(
         own = table[table["normalisation"] == kind]
         if own.empty:
             continue
+        shift = DODGE * (number - (len(kinds) - 1) / 2)
         if view in (DIFFERENCE, CHANGE):
-            shift = DODGE * (number - (len(kinds) - 1) / 2)
             _differences(axis, table, own, view, comparison, look.colour, places, shift)
             continue
         by_seed = own.assign(value=outcomes.percent(own, view)).pivot_table(
             index=comparison.factor, columns="seed", values="value", dropna=False
         )
         by_seed = by_seed.reindex([value for value in places if value in by_seed.index])
-        horizontal = [places[value] for value in by_seed.index]
-        line = "none" if comparison.scale == "words" else "-"
+        words = comparison.scale == "words"
+        horizontal = [_moved(value, shift if words else 0.0, places, comparison) for value in by_seed.index]
+        line = "none" if words else "-"
         axis.plot(horizontal, by_seed, ls=line, marker=".", ms=3, color=look.colour, lw=0.7, alpha=0.35)
         axis.plot(horizontal, by_seed.mean(axis=1), ls=line, marker="o", ms=5, color=look.colour, lw=1.8)
         if count := int((own["status"] == "diverged").sum()):
@@ -159,6 +160,8 @@ def _view(
         else:
             axis.set_xscale("symlog", linthresh=_linear_below(places))
         axis.xaxis.set_minor_locator(NullLocator())
+    if comparison.scale == "words":
+        axis.set_xlim(-0.5, len(places) - 0.5)
     axis.set_xticks(list(places.values()), [_written(value, comparison) for value in places])
     if len(places) > 5 and comparison.scale != "words":
         axis.tick_params(axis="x", labelrotation=45)

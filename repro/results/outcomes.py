@@ -93,7 +93,7 @@ def require_networks(fewest: int, *recipes: pd.DataFrame) -> None:
             raise Undecided(f"{len(networks)} networks of {networks['recipe'].iloc[0]} are fewer than {fewest}")
 
 
-def trained(table: pd.DataFrame, levelled: bool = True, **values: object) -> pd.DataFrame:
+def trained(table: pd.DataFrame, levelled: bool = True, /, **values: object) -> pd.DataFrame:
     """`at`, where no network diverged, there are at least `FEWEST` and training has levelled off; else `Undecided`.
 
     `levelled` False: wherever training stands; for what is claimed of networks after a given number of updates.

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pandas as pd
-from torch import Tensor, nn
+from torch import nn
 
 from repro.experiments.input_independence.settings import COLUMNS, PAPER_LAYERS, Settings
 from repro.instruments import probes
+from repro.instruments.summands import entry_sizes
 from repro.networks.layers import equivalent_layer
 from repro.training.snapshots import Snapshot
 
@@ -24,15 +25,6 @@ def measure(snapshot: Snapshot, settings: Settings) -> pd.DataFrame:
 
 
 def summand_sizes(convolution: nn.Module, record: probes.LayerRecord) -> tuple[int, float, float]:
-    """n, a = mean over kernel entries of (1/n) sum |d|, and b = mean over kernel entries of |(1/n) sum d|.
-
-    |d| = |dL/dO| |I| factorises, so sum |d| is one more kernel gradient, of |I| and |dL/dO|; d itself, with as many
-    numbers as inputs times kernel entries, is never formed. Where the kernel hangs over the edge, d = 0. Table 1.
-    """
-    gradient = record.output_gradient  # (batch, out, y, x)
-    summands = gradient.shape[0] * gradient.shape[2] * gradient.shape[3]
-
-    def mean_over_entries(inputs: Tensor, output_gradient: Tensor) -> float:
-        return probes.kernel_gradient(convolution, inputs, output_gradient).abs().mean().item() / summands
-
-    return summands, mean_over_entries(record.input.abs(), gradient.abs()), mean_over_entries(record.input, gradient)
+    """n, a = mean over kernel entries of (1/n) sum |d|, and b = mean over kernel entries of |(1/n) sum d|. Table 1."""
+    summands, absolute, signed = entry_sizes(convolution, record)
+    return summands, absolute.mean().item() / summands, signed.mean().item() / summands

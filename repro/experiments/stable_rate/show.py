@@ -133,9 +133,14 @@ def plot(table: pd.DataFrame) -> Figure:
         axis.xaxis.set_minor_locator(NullLocator())
     planned = " or ".join(str(count) for count in sorted(table["planned"].unique()))
     title = f"rates survived for {planned} updates; {found['seed'].nunique()} seeds, each faint; bold: in every seed"
+    if not compared.empty:
+        title += "\nright: pairs of one seed, their mean and its 90 % interval"
+    if (found["bound"] != 0).any():
+        title += "\nopen: an end of the rates tried, beyond which the truth lies; means with such have no interval"
     handles, labels = axes[0, 0].get_legend_handles_labels()
     columns = 3 if len(handles) <= 6 else 2
-    figure.legend(handles, labels, loc="outside upper center", ncols=columns, title=title, title_fontsize=8)
+    legend = figure.legend(handles, labels, loc="outside upper center", ncols=columns, title=title, title_fontsize=8)
+    legend.get_title().set_multialignment("center")
     return figure
 
 
@@ -158,9 +163,6 @@ def _rates(axis: Axes, found: pd.DataFrame, rates: np.ndarray) -> None:
         for depth, rate in zip(every["depth"], every["largest"], strict=True):
             _marker(axis, depth * shift, rate, bounds[depth], case.colour)
     axis.set(yscale="log", ylabel="largest rate survived", ylim=(rates[0] / 6, rates[-1] * 6))
-    if (found["bound"] != 0).any():
-        said = "open: an end of the rates tried,\nbeyond which the truth lies"
-        axis.text(0.02, 0.02, said, transform=axis.transAxes, fontsize=6.5, va="bottom")
 
 
 def _ratios(axis: Axes, compared: pd.DataFrame, step: float) -> None:
@@ -182,8 +184,6 @@ def _ratios(axis: Axes, compared: pd.DataFrame, step: float) -> None:
                 axis.vlines(depth * shift, low, high, color=colour, lw=1.2)
     axis.axhline(1, ls=":", color="0.4", lw=1)
     axis.set(yscale="log", ylabel="largest rate, with BN / without")
-    said = "bar: mean, line: its 90 % interval;\nopen dot: a bound"
-    axis.text(0.02, 0.98, said, transform=axis.transAxes, fontsize=6.5, va="top")
 
 
 def _marker(axis: Axes, depth: float, rate: float, bound: int, colour: str) -> None:

@@ -1,4 +1,4 @@
-"""What a kernel entry's gradient is the sum of: how large the summands are, and how large their sum is."""
+"""What the gradient of a kernel entry is the sum of: how large the summands are, and how large their sum is."""
 
 from torch import Tensor, nn
 
@@ -20,3 +20,9 @@ def entry_sizes(convolution: nn.Module, record: probes.LayerRecord) -> tuple[int
         return probes.kernel_gradient(convolution, inputs, output_gradient).abs()
 
     return summands, sizes(record.input.abs(), gradient.abs()), sizes(record.input, gradient)
+
+
+def summand_sizes(convolution: nn.Module, record: probes.LayerRecord) -> tuple[int, float, float]:
+    """n, a = mean over kernel entries of (1/n) sum |d|, and b = mean over kernel entries of |(1/n) sum d|. Table 1."""
+    summands, absolute, signed = entry_sizes(convolution, record)
+    return summands, absolute.mean().item() / summands, signed.mean().item() / summands

@@ -22,7 +22,8 @@ Overlay files with `--configfile BASE OVERLAY`: mappings are merged, lists repla
 An experiment compares the `recipes` it lists, or its default ones. Each is a mapping of fields of
 [`recipe`](#recipe), those in which it differs from that base; `images` in it is merged field by field. A list in
 place of a value, like `{normalisation: [batch, none], learning_rate: [0.1, 0.03]}`, stands for one recipe with each
-combination of values, here four (`drops`, a list itself, takes a list of lists). A recipe is called by its normalisation and what else differs: with the base's defaults,
+combination of values, here four (`drops`, a list itself, takes a list of lists). A recipe is
+called by its normalisation and what else differs: with the base's defaults,
 `{normalisation: none, learning_rate: 0.003}` is `none-lr0.003`, in tables, in files and for
 `python -m repro train none-lr0.003`. Experiments that ask for the same recipe share its training.
 """

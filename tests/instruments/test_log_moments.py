@@ -1,4 +1,4 @@
-"""The mean logarithm of moments: against a loop, and what is left out of it."""
+"""The mean logarithm of moments and its rise: against a loop, and what is left out of it."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 
 from repro.images.data import mini_batch
 from repro.instruments import probes
-from repro.instruments.log_moments import mean_logarithm
+from repro.instruments.log_moments import mean_logarithm, rise
 from repro.networks.residual import ResidualNetwork
 from repro.settings.recipe import Recipe
 
@@ -41,3 +41,19 @@ def test_signs_do_not_matter_and_zeros_are_left_out():
 @pytest.mark.parametrize("values", [[], [0.0, 0.0], [1.0, math.nan], [1.0, math.inf], [0.0, -math.inf]])
 def test_without_a_size_there_is_no_logarithm(values):
     assert math.isnan(mean_logarithm(values))
+
+
+def test_the_rise_is_from_the_first_to_the_last_tenth():
+    assert rise([1.0, 100.0, 4.0]) == 3.0
+    assert rise([1.0]) == 0.0
+    # Of 25 layers the first two and the last two.
+    values = [float(number**2) for number in range(25)]
+    assert rise(values) == (23**2 + 24**2) / 2 - (0 + 1) / 2
+
+
+def test_the_rise_is_missing_where_a_layer_at_an_end_is():
+    values = [float(number) for number in range(20)]
+    assert math.isnan(rise([math.nan, *values[1:]]))
+    assert math.isnan(rise([*values[:-2], math.nan, 3.0]))
+    assert rise([*values[:5], math.nan, *values[6:]]) == 18.0
+    assert math.isnan(rise([math.inf, 1.0, math.inf]))

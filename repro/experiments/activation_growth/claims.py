@@ -3,6 +3,7 @@
 import pandas as pd
 
 from repro.experiments.activation_growth import show
+from repro.instruments.log_moments import rise
 from repro.results import statistics
 from repro.results.cases import cases
 from repro.results.claims import Claim, Condition, Needs, RuleChange, Undecided, contrast
@@ -28,9 +29,7 @@ def _rises(table: pd.DataFrame) -> pd.DataFrame:
 
 def _rise(deviations: pd.DataFrame) -> pd.Series:
     by_layer = deviations.pivot(index="seed", columns="layer", values="value").iloc[:, :-1]  # without the classifier
-    # A mean over layers that skipped one that overflowed would be of other layers than the other network's.
-    tenth = max(1, by_layer.shape[1] // 10)
-    return by_layer.iloc[:, -tenth:].mean(axis=1, skipna=False) - by_layer.iloc[:, :tenth].mean(axis=1, skipna=False)
+    return by_layer.apply(rise, axis=1)
 
 
 def _rise_beyond_with(table: pd.DataFrame) -> Estimate:

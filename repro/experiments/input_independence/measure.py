@@ -2,11 +2,10 @@
 
 import numpy as np
 import pandas as pd
-from torch import nn
 
 from repro.experiments.input_independence.settings import COLUMNS, PAPER_LAYERS, Settings
 from repro.instruments import probes
-from repro.instruments.summands import entry_sizes
+from repro.instruments.summands import summand_sizes
 from repro.networks.layers import equivalent_layer
 from repro.training.snapshots import Snapshot
 
@@ -22,9 +21,3 @@ def measure(snapshot: Snapshot, settings: Settings) -> pd.DataFrame:
         # No gradient at all (b = 0), as behind an underflow, leaves the ratio undefined.
         rows.append((depth, layer, summands, a, b, a / b if b > 0 else np.nan))
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def summand_sizes(convolution: nn.Module, record: probes.LayerRecord) -> tuple[int, float, float]:
-    """n, a = mean over kernel entries of (1/n) sum |d|, and b = mean over kernel entries of |(1/n) sum d|. Table 1."""
-    summands, absolute, signed = entry_sizes(convolution, record)
-    return summands, absolute.mean().item() / summands, signed.mean().item() / summands

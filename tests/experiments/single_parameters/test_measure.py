@@ -12,6 +12,7 @@ from repro.experiments.input_independence.settings import Settings as Table1Sett
 from repro.experiments.single_parameters.measure import cancellations, measure, percentiles
 from repro.experiments.single_parameters.settings import COLUMNS, PERCENTS, Settings, column
 from repro.instruments import probes
+from repro.instruments.summands import entry_sizes
 from repro.machine.errors import UserError
 from repro.settings.configuration import validate
 from repro.settings.recipe import Recipe
@@ -53,13 +54,13 @@ def test_percentiles_agree_with_loops_over_all_entries_in_float64(variation):
     chosen = network.layer(6).weight[::16]
     part = probes.LayerRecord(records[6].input, records[6].output[:, ::16], records[6].output_gradient[:, ::16])
     convolution = torch.nn.Conv2d(32, len(chosen), 3, 2, 1, bias=False)
-    _, absolute, signed = table1.entry_sizes(convolution, part)
+    _, absolute, signed = entry_sizes(convolution, part)
     found, lost = cancellations(absolute.numpy(), signed.numpy())
     assert lost == undefined
     for percent, value in zip(PERCENTS, percentiles(found), strict=True):
         assert value == pytest.approx(at_most(ratios, percent), rel=1e-6)
     # The table is of all entries, in single precision.
-    _, absolute, signed = table1.entry_sizes(network.layer(6), records[6])
+    _, absolute, signed = entry_sizes(network.layer(6), records[6])
     everything, lost = cancellations(absolute.numpy(), signed.numpy())
     assert row["entries"] == 64 * 32 * 9
     assert row["summands"] == 2 * 2 * 2

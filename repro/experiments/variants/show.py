@@ -95,7 +95,7 @@ def plot(table: pd.DataFrame) -> Figure:
             if case.normalisation not in ("batch", "none"):
                 told = _told(place(case, found, name))
                 axis.text(1.02, row, told, transform=axis.get_yaxis_transform(), fontsize=7, va="center")
-        axis.text(1.02, 0, "place", transform=axis.get_yaxis_transform(), fontsize=7, va="center", style="italic")
+        axis.text(1.02, -0.5, "place", transform=axis.get_yaxis_transform(), fontsize=7, va="center", style="italic")
         axis.set_xlabel(called)
         axis.set_ylim(len(compared) - 0.5, -0.5)
     axes[0, 0].set_yticks(range(len(compared)), [case.label for case in compared])

@@ -238,7 +238,7 @@ def load(overlays: list[str]) -> Configuration:
         where = "The configuration given inline" if inline else f"Configuration file {overlay}"
         try:
             content = overlay if inline else Path(overlay).read_text(encoding="utf-8")
-            settings = yaml.safe_load(content)
+            settings = _parsed(content)
             json.dumps(settings, default=str, skipkeys=True)  # an alias inside itself, or a number of 5000 digits
         except OSError as error:
             raise UserError(f"{where} cannot be read ({error.strerror}); check the path.") from None
@@ -249,6 +249,14 @@ def load(overlays: list[str]) -> Configuration:
             raise UserError(f"{where} must be a mapping of settings, like `name: quick`.")
         merged = _merged(merged, settings)
     return validate(merged)
+
+
+def _parsed(content: str) -> Any:
+    """What a text of YAML, or JSON, says. JSON is read as such: to YAML 1.1 its 1e-05 would be a word."""
+    try:
+        return json.loads(content)
+    except ValueError:
+        return yaml.safe_load(content)
 
 
 def _merged(below: Any, above: Any) -> Any:

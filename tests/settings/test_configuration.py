@@ -462,3 +462,11 @@ def test_settings_are_read_without_heavy_libraries():
     code = f"import sys, repro.settings.reference; print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
+
+
+def test_small_numbers_in_recipes_are_numbers_again_after_json():
+    recipes = {"weight_decay": {"recipes": [{"weight_decay": [1e-05, 0.1]}]}}
+    configuration = validate({"name": "x", "experiments": recipes})
+    written = json.dumps(configuration.resolved())
+    assert "1e-05" in written
+    assert load([written]).resolved() == configuration.resolved()

@@ -19,7 +19,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SMALL = {
     "device": "cpu",
     "recipe": {
-        "images": {"source": "synthetic", "train_images": 100, "test_images": 20},
+        "images": {"source": "synthetic", "positions": None, "train_images": 100, "test_images": 20},
         "depth": 8,
         "batch_size": 16,
         "epochs": 2,

@@ -167,7 +167,7 @@ CLAIMS = [
         AT_PAPER_DEPTH,
     ),
     Claim(
-        "final_takes_0.03",
+        "final_takes_large_rates",
         "paper",
         "With one final BN, after the last residual block, a network takes learning rates up to 0.03.",
         "Appendix E",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from repro.images.data import ImageData, normalise
 from repro.networks.residual import ResidualNetwork
 
 
@@ -34,6 +35,12 @@ class ChannelMoments:
     def variance(self) -> Tensor | float:
         """Of every channel, (channel,); NaN when nothing was added."""
         return self.squares / self.count if self.count else float("nan")
+
+
+def prepared(network: ResidualNetwork, data: ImageData, images: Tensor) -> Tensor:
+    """uint8 images (batch, 3, y, x), normalised by the data's moments, on the network's device and in its precision."""
+    weight = network.classifier.weight
+    return normalise(images.to(weight.device), data).to(weight.dtype)
 
 
 @torch.no_grad()

@@ -23,8 +23,7 @@ class Comparison:
 
     `views` are panels: of `outcomes.QUANTITIES`; `difference`, that of the first quantity, normalisation by
     normalisation, from `against`; or `change`, that of the first quantity from where the factor is `start`; both paired
-    by seed. `best` names a further factor, such as the learning rate, of which each normalisation is shown at its best
-    value.
+    by seed.
     """
 
     factor: str
@@ -34,7 +33,6 @@ class Comparison:
     against: str = "none"
     start: Any = None
     panels: str | None = None  # a second factor: a row of panels for each view, a column for each of its values
-    best: str | None = None
     words: Callable[[Any], str] = "{:g}".format  # how values of the factor are written, where they are numbers
     names: Mapping[str, str] = field(default_factory=dict)  # of normalisations, in place of `looks`
 
@@ -42,17 +40,6 @@ class Comparison:
         """How a normalisation is named and coloured."""
         known = looks.normalisation(kind)
         return looks.Look(self.names.get(kind, known.name), known.colour)
-
-
-def at_best(table: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
-    """The rows of a table that are shown: each normalisation, place and panel at its best value of `best`."""
-    if comparison.best is None:
-        return table
-    keys = [key for key in ("normalisation", comparison.factor, comparison.panels) if key]
-    means = outcomes.percent(table, "test_accuracy").groupby([table[key] for key in [*keys, comparison.best]])
-    ended = means.agg(lambda each: each.mean(skipna=False)).dropna().reset_index(name="mean")
-    chosen = ended.sort_values("mean").drop_duplicates(keys, keep="last").drop(columns="mean")
-    return table.merge(chosen, on=[*keys, comparison.best])
 
 
 def summarise(table: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
@@ -83,7 +70,6 @@ def summarise(table: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
 
 def plot(table: pd.DataFrame, comparison: Comparison) -> Figure:
     """Each view against the factor: the mean over seeds bold, each network faint; differences with 90 % intervals."""
-    shown = at_best(table, comparison)
     kinds = {str(kind): comparison.look(str(kind)) for kind in table["normalisation"].unique()}
     places = _places(table[comparison.factor], comparison)
     columns = [None] if comparison.panels is None else list(pd.unique(table[comparison.panels]))
@@ -101,7 +87,7 @@ def plot(table: pd.DataFrame, comparison: Comparison) -> Figure:
         )
         axes = axes.T
     for panels, value in zip(axes, columns, strict=True):
-        own = shown if value is None else shown[shown[comparison.panels] == value]
+        own = table if value is None else table[table[comparison.panels] == value]
         for axis, view in zip(panels, comparison.views, strict=True):
             _view(axis, own, view, comparison, kinds, places)
             if value is not None and view == comparison.views[0]:
@@ -113,8 +99,6 @@ def plot(table: pd.DataFrame, comparison: Comparison) -> Figure:
     handles = [Line2D([], [], color=look.colour, marker="o", ms=4, label=look.name) for look in kinds.values()]
     seeds = table["seed"].nunique()
     title = f"mean of {seeds} seeds, each network faint; differences within a seed, with 90 % intervals of their mean"
-    if comparison.best is not None:
-        title += f";\neach at its best {comparison.best.replace('_', ' ')}"
     figure.legend(
         handles=handles, loc="outside upper center", ncols=min(5, len(handles)), title=title, title_fontsize=8
     )
@@ -205,7 +189,7 @@ def _difference(table: pd.DataFrame, networks: pd.DataFrame, comparison: Compari
     if first["normalisation"] == comparison.against:
         return None
     other = table[table["normalisation"] == comparison.against]
-    for factor in (comparison.factor, comparison.panels, comparison.best):
+    for factor in (comparison.factor, comparison.panels):
         if factor and factor != "normalisation":
             other = other[other[factor] == first[factor]]
     found = _paired(networks, other, "test_accuracy") if other["recipe"].nunique() == 1 else pd.Series()

@@ -51,21 +51,6 @@ def test_diverged_networks_are_counted_and_leave_a_gap():
     assert len(axes[2].containers) == 1
 
 
-def test_each_is_shown_at_its_best_value_of_a_further_factor():
-    rows = [
-        network(kind, seed, test, dropout=p, learning_rate=rate)
-        for kind, p, rate, test in (
-            ("batch", 0.0, 0.1, 0.6),
-            ("batch", 0.0, 0.3, 0.7),
-            ("none", 0.0, 0.1, 0.5),
-            ("none", 0.0, 0.3, float("nan")),
-        )
-        for seed in range(2)
-    ]
-    shown = outcome_figures.at_best(pd.DataFrame(rows), Comparison("dropout", "dropout", best="learning_rate"))
-    assert set(zip(shown["normalisation"], shown["learning_rate"], strict=True)) == {("batch", 0.3), ("none", 0.1)}
-
-
 def test_words_stand_side_by_side_and_a_second_factor_makes_panels():
     rows = [
         network(kind, seed, 0.5 + 0.01 * seed, activation=activation, gain=gain)

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from repro.experiments.evaluation_statistics.settings import BATCH, COLUMNS, POPULATION, RUNNING, STANDING, Settings
-from repro.images.data import normalise
 from repro.instruments import population
 from repro.machine.errors import UserError
 from repro.networks.residual import ResidualNetwork
@@ -41,7 +40,8 @@ def measure(snapshot: Snapshot, settings: Settings) -> pd.DataFrame:
         for buffer, average in zip(_averages(network), averages, strict=True):
             buffer.copy_(average)
         found[momentum] = logits(network, snapshot, images, EVALUATION_BATCH)
-    population.settle(network, [_prepared(snapshot, part) for part in _training_parts(snapshot)])
+    parts = snapshot.data.train_images.split(EVALUATION_BATCH)
+    population.settle(network, [population.prepared(network, snapshot.data, part) for part in parts])
     exact = logits(network, snapshot, images, EVALUATION_BATCH)
 
     everything = torch.arange(len(images))
@@ -65,7 +65,8 @@ def measure(snapshot: Snapshot, settings: Settings) -> pd.DataFrame:
 @torch.no_grad()
 def logits(network: ResidualNetwork, snapshot: Snapshot, images: Tensor, size: int) -> Tensor:
     """Logits (image, class), float64 on the CPU, of uint8 images (image, 3, y, x), `size` at a time, in their order."""
-    return torch.cat([network(_prepared(snapshot, part)).double().cpu() for part in images.split(size)])
+    parts = images.split(size)
+    return torch.cat([network(population.prepared(network, snapshot.data, part)).double().cpu() for part in parts])
 
 
 def score(values: Tensor, labels: Tensor) -> tuple[float, float]:
@@ -124,13 +125,3 @@ def _averages(network: ResidualNetwork) -> list[Tensor]:
     """Running means and variances of all layers."""
     averages = [average for layer in _layers(network) for average in (layer.running_mean, layer.running_var)]
     return [average for average in averages if average is not None]
-
-
-def _training_parts(snapshot: Snapshot) -> tuple[Tensor, ...]:
-    return snapshot.data.train_images.split(EVALUATION_BATCH)
-
-
-def _prepared(snapshot: Snapshot, images: Tensor) -> Tensor:
-    """uint8 images, normalised, on the network's device and in its precision."""
-    weight = snapshot.network.classifier.weight
-    return normalise(images.to(weight.device), snapshot.data).to(weight.dtype)

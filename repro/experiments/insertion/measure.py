@@ -18,7 +18,6 @@ from repro.experiments.insertion.settings import (
     Settings,
 )
 from repro.images.batches import steps_per_epoch
-from repro.images.data import normalise
 from repro.instruments import population
 from repro.machine.errors import UserError
 from repro.networks.residual import ResidualNetwork
@@ -80,7 +79,9 @@ def with_normalisation(snapshot: Snapshot, then: Callable[[nn.BatchNorm2d], None
     if unexpected or any(name.rpartition(".")[0] not in layers for name in missing):
         raise RuntimeError("the networks with and without batch normalisation differ in more than its layers")
     network = network.to(snapshot.device, snapshot.network.classifier.weight.dtype)
-    images = [prepared(snapshot, part) for part in snapshot.data.train_images.split(EVALUATION_BATCH)]
+    images = [
+        population.prepared(network, snapshot.data, part) for part in snapshot.data.train_images.split(EVALUATION_BATCH)
+    ]
     population.settle(network, images, then)
     return network
 
@@ -103,12 +104,6 @@ def dead_channels(network: ResidualNetwork) -> int:
     return sum(int((layer.get_buffer("running_var") == 0).sum()) for layer in layers)
 
 
-def prepared(snapshot: Snapshot, images: Tensor) -> Tensor:
-    """uint8 images, normalised, on the network's device and in its precision."""
-    weight = snapshot.network.classifier.weight
-    return normalise(images.to(weight.device), snapshot.data).to(weight.dtype)
-
-
 @torch.no_grad()
 def logits(network: ResidualNetwork, snapshot: Snapshot, training: bool) -> Tensor:
     """Logits (image, class), float64 on the CPU, of the test images in a mode; the network stays as it is.
@@ -121,7 +116,9 @@ def logits(network: ResidualNetwork, snapshot: Snapshot, training: bool) -> Tens
     if training:
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(snapshot.seed))
     size = snapshot.recipe.batch_size if training else EVALUATION_BATCH
-    found = torch.cat([made(prepared(snapshot, images[places])).double().cpu() for places in order.split(size)])
+    found = torch.cat(
+        [made(population.prepared(made, snapshot.data, images[places])).double().cpu() for places in order.split(size)]
+    )
     return found[order.argsort()]
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from repro.results import statistics, style
 from repro.results.cases import Case, cases, moment
@@ -63,7 +64,7 @@ def plot(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _matrix(axis: Axes, case: Case, table: pd.DataFrame, scale: LogNorm):  # type: ignore[no-untyped-def]
+def _matrix(axis: Axes, case: Case, table: pd.DataFrame, scale: LogNorm) -> AxesImage:
     """Which layer moved (horizontally) changes whose gradient (vertically) by how much."""
     middle = case.rows(table).groupby(["layer", "moved"])["change"].median().unstack("moved")
     image = axis.imshow(middle.where(np.isfinite(middle)), norm=scale, cmap="viridis", origin="upper")
